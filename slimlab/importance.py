@@ -1,0 +1,148 @@
+"""Floor 1. Criteria: how the channels of a group are ranked. The lowest scores go first.
+
+A criterion is a function from a group's weights to a score a channel; register one with
+`@criterion("name")`. Knows nothing of ratios or of how weights are cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from paddle.nn import Layer
+
+from slimlab.errors import PlanError, nearest
+from slimlab.graph import ChannelGroup, Member
+from slimlab.layers import Tensors
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class GroupWeights:
+    """What a criterion sees of a channel group.
+
+    Attributes
+    ----------
+    name
+        The group.
+    filters
+        For each layer that makes the channels, its weights as `(width, fan_in)`.
+    scales
+        For each BatchNorm the channels pass, its scale as `(width,)`.
+    """
+
+    name: str
+    filters: tuple[Array, ...]
+    scales: tuple[Array, ...]
+
+
+Criterion = Callable[[GroupWeights], Array]
+CRITERIA: dict[str, Criterion] = {}
+
+
+def criterion(name: str) -> Callable[[Criterion], Criterion]:
+    """Register a criterion under the name that `plan_pruning` and recipes use.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from slimlab.importance import CRITERIA, criterion
+    >>> @criterion("largest_weight")
+    ... def largest_weight(group):
+    ...     return np.max([np.abs(f).max(axis=1) for f in group.filters], axis=0)
+    >>> "largest_weight" in CRITERIA
+    True
+    >>> del CRITERIA["largest_weight"]
+    """
+
+    def register(function: Criterion) -> Criterion:
+        CRITERIA[name] = function
+        return function
+
+    return register
+
+
+def channel_scores(model: Layer, group: ChannelGroup, name: str = "l1_norm") -> Array:
+    """Score the channels of a group, shape `(width,)`; higher is more important.
+
+    Raises
+    ------
+    PlanError
+        For a criterion that does not exist, or one that gives no finite score a channel.
+    """
+    if name not in CRITERIA:
+        msg = f"No criterion {name!r}. {nearest(name, CRITERIA)}"
+        raise PlanError(msg, criterion=name)
+    scores = np.asarray(CRITERIA[name](group_weights(model, group)), dtype=np.float64)
+    if scores.shape != (group.width,) or not np.isfinite(scores).all():
+        msg = (
+            f"Criterion {name!r} gave scores of shape {scores.shape} for group {group.name!r}; a finite "
+            f"number for each of its {group.width} channels is needed."
+        )
+        raise PlanError(msg, criterion=name, group=group.name)
+    return scores
+
+
+def group_weights(model: Layer, group: ChannelGroup) -> GroupWeights:
+    """Collect what a criterion sees of a group."""
+    tensors = Tensors.of(model)
+    filters, scales = [], []
+    for member in group.members:
+        is_weight = member.role == "out"
+        is_scale = member.role == "along" and member.parameter.endswith(".weight")
+        if not is_weight and not is_scale:
+            continue
+        value = np.asarray(tensors.get(model, member.parameter).numpy(), dtype=np.float64)
+        if is_weight and value.ndim > 1:
+            filters.append(_by_channel(value, member))
+        elif is_scale and value.ndim == 1:
+            scales.append(_by_channel(value, member)[:, 0])
+    return GroupWeights(group.name, tuple(filters), tuple(scales))
+
+
+def _by_channel(value: Array, member: Member) -> Array:
+    rows = np.moveaxis(value, member.axis, 0)[member.indices]
+    return rows.reshape(len(member.indices), -1)
+
+
+@criterion("l1_norm")
+def l1_norm(group: GroupWeights) -> Array:
+    """Sum of absolute filter weights (Li et al., Pruning Filters for Efficient ConvNets, 1608.08710)."""
+    return np.sum([np.abs(f).sum(axis=1) for f in group.filters], axis=0)
+
+
+@criterion("l2_norm")
+def l2_norm(group: GroupWeights) -> Array:
+    """Euclidean norm of the filters (as in He et al., Soft Filter Pruning, 1808.06866)."""
+    return np.sqrt(np.sum([np.square(f).sum(axis=1) for f in group.filters], axis=0))
+
+
+@criterion("fpgm")
+def fpgm(group: GroupWeights) -> Array:
+    """Summed distance to the other filters: what lies near their geometric median is replaceable.
+
+    He et al., Filter Pruning via Geometric Median, CVPR 2019 (1811.00250).
+    """
+    filters = np.concatenate(group.filters, axis=1)
+    squares = np.square(filters).sum(axis=1)
+    distances = squares[:, None] + squares[None, :] - 2 * filters @ filters.T
+    return np.sqrt(np.maximum(distances, 0)).sum(axis=1)
+
+
+@criterion("bn_scale")
+def bn_scale(group: GroupWeights) -> Array:
+    """Absolute scale of the BatchNorms a channel passes (Liu et al., Network Slimming, 1708.06519)."""
+    if not group.scales:
+        msg = f"Group {group.name!r} passes no BatchNorm, so 'bn_scale' can't rank it; try 'l1_norm'."
+        raise PlanError(msg, criterion="bn_scale", group=group.name)
+    return np.sum([np.abs(s) for s in group.scales], axis=0)
+
+
+@criterion("random")
+def random(group: GroupWeights) -> Array:
+    """A fixed random order that depends on the group's name only: the control of every comparison."""
+    seed = [ord(letter) for letter in group.name]
+    return np.random.default_rng(seed).random(len(group.filters[0]))

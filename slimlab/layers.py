@@ -1,0 +1,122 @@
+"""Floor 1. What a `paddle.nn.Layer` is made of: its layers, their tensors, and its mode.
+
+A layer is its structured name (`"layer1.0.conv1"`), a tensor is `layer + "." + attribute`: the key it
+has in `state_dict`. `Parameter.name` is not used outside `trace`, because `copy.deepcopy` changes it.
+Knows nothing of graphs or pruning.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import paddle
+from paddle import Tensor
+from paddle.nn import Layer
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One place in a model that holds a tensor.
+
+    Attributes
+    ----------
+    layer
+        Structured name of the layer; `""` for the model itself.
+    attribute
+        Name of the tensor inside the layer, such as `"weight"`.
+    """
+
+    layer: str
+    attribute: str
+
+    @property
+    def name(self) -> str:
+        """The key the tensor has in `state_dict`."""
+        return f"{self.layer}.{self.attribute}" if self.layer else self.attribute
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """Every tensor of a model, each once, with all the places it lies in.
+
+    Attributes
+    ----------
+    slots
+        Name of a tensor (its first place, in structured order) to all of its places. A parameter that
+        two layers share has two.
+    """
+
+    slots: Mapping[str, tuple[Slot, ...]]
+
+    @classmethod
+    def of(cls, model: Layer) -> Tensors:
+        """Collect the parameters and persistable buffers of a model, in structured order."""
+        places: dict[int, list[Slot]] = {}
+        for layer_name, layer in model.named_sublayers(include_self=True):
+            for attribute, _ in own_tensors(layer):
+                tensor = getattr(layer, attribute)
+                places.setdefault(id(tensor), []).append(Slot(layer_name, attribute))
+        return cls(MappingProxyType({where[0].name: tuple(where) for where in places.values()}))
+
+    def get(self, model: Layer, name: str) -> Tensor:
+        """The tensor of `model` behind one of these names."""
+        slot = self.slots[name][0]
+        return getattr(sublayers(model)[slot.layer], slot.attribute)
+
+
+def own_tensors(layer: Layer) -> list[tuple[str, Tensor]]:
+    """The tensors that lie directly in a layer and are saved with it: parameters, then buffers."""
+    held = [(name, p) for name, p in layer._parameters.items() if p is not None]
+    lost = layer._non_persistable_buffer_names_set
+    return held + [(n, b) for n, b in layer._buffers.items() if b is not None and n not in lost]
+
+
+def sublayers(model: Layer) -> dict[str, Layer]:
+    """Structured name to layer, the model itself under `""`; a layer used twice has one name."""
+    return dict(model.named_sublayers(include_self=True))
+
+
+def is_trainable(tensor: Tensor) -> bool:
+    """Whether a tensor is a parameter that training changes (BatchNorm's statistics are not)."""
+    return bool(getattr(tensor, "trainable", False))
+
+
+def item_bytes(tensor: Tensor) -> int:
+    """Bytes one element takes on disk."""
+    return int(paddle.empty([0], dtype=tensor.dtype).element_size())
+
+
+def count(tensor: Tensor) -> int:
+    """Number of elements of a tensor."""
+    return int(np.prod(tensor.shape, dtype=np.int64))
+
+
+@contextlib.contextmanager
+def evaluating(model: Layer) -> Iterator[Layer]:
+    """Put a model into evaluation mode and give every layer its own mode back on exit.
+
+    `model.eval()` followed by `model.train()` would unfreeze layers that the user had frozen.
+
+    Examples
+    --------
+    >>> import paddle
+    >>> from slimlab.layers import evaluating
+    >>> model = paddle.nn.Sequential(paddle.nn.Dropout(), paddle.nn.Dropout())
+    >>> model[0].eval()
+    >>> with evaluating(model):
+    ...     model[1].training
+    False
+    >>> model[0].training, model[1].training
+    (False, True)
+    """
+    modes = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
+    model.eval()
+    try:
+        yield model
+    finally:
+        for layer, training in modes:
+            layer.training = training

@@ -1,0 +1,223 @@
+"""Floor 1. Which channels stay: a frozen, JSON-able value. It changes no model (`prune.py` does)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from paddle.nn import Layer
+
+from slimlab.errors import ArtifactError, PlanError
+from slimlab.graph import ChannelGroup, Graph
+from slimlab.importance import channel_scores
+from slimlab.ratios import Ratios, kept_channels
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """Indices of one axis of one tensor that channels own.
+
+    Attributes
+    ----------
+    parameter
+        Name of the tensor, as in `state_dict`.
+    axis
+        The axis.
+    length
+        Its length before pruning.
+    removed
+        Indices that go, ascending.
+    """
+
+    parameter: str
+    axis: int
+    length: int
+    removed: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PruningPlan:
+    """Group to kept channels, with where they lie and the ratios and criterion they came from.
+
+    Attributes
+    ----------
+    kept
+        Group to the channels that stay, ascending.
+    widths
+        Group to its number of channels before.
+    cuts
+        What that means for every tensor.
+    ratios, criterion
+        Where it came from.
+    inputs
+        Shape and dtype of the example inputs, with which the result is checked.
+    """
+
+    kept: Mapping[str, tuple[int, ...]]
+    widths: Mapping[str, int]
+    cuts: tuple[Cut, ...]
+    ratios: Ratios
+    criterion: str
+    inputs: tuple[tuple[tuple[int, ...], str], ...]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a group: `layer, width, kept, removed`."""
+        rows = [(n, self.widths[n], len(k), self.widths[n] - len(k)) for n, k in self.kept.items()]
+        return pd.DataFrame(rows, columns=["layer", "width", "kept", "removed"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON that `from_dict` reads back."""
+        return {
+            "kept": {name: list(channels) for name, channels in self.kept.items()},
+            "widths": dict(self.widths),
+            "cuts": [[c.parameter, c.axis, c.length, list(c.removed)] for c in self.cuts],
+            "ratios": self.ratios.to_dict(),
+            "criterion": self.criterion,
+            "inputs": [[list(shape), dtype] for shape, dtype in self.inputs],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> PruningPlan:
+        """Read what `to_dict` wrote.
+
+        Raises
+        ------
+        ArtifactError
+            When something is missing or of another kind.
+        """
+        try:
+            return cls(
+                MappingProxyType({str(n): tuple(map(int, k)) for n, k in data["kept"].items()}),
+                MappingProxyType({str(n): int(w) for n, w in data["widths"].items()}),
+                tuple(Cut(str(p), int(a), int(n), tuple(map(int, r))) for p, a, n, r in data["cuts"]),
+                Ratios(data["ratios"]),
+                str(data["criterion"]),
+                tuple((tuple(map(int, shape)), str(dtype)) for shape, dtype in data["inputs"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            msg = f"This is no pruning plan: {type(error).__name__} at {error}."
+            raise ArtifactError(msg) from error
+
+    def __repr__(self) -> str:
+        removed = sum(self.widths[n] - len(k) for n, k in self.kept.items())
+        return (
+            f"PruningPlan({len(self.kept)} groups, {removed} of {sum(self.widths.values())} channels "
+            f"removed by {self.criterion})"
+        )
+
+
+def plan_pruning(
+    model: Layer, graph: Graph, ratios: Mapping[str, float], criterion: str = "l1_norm"
+) -> PruningPlan:
+    """Choose the channels that stay; changes nothing.
+
+    Parameters
+    ----------
+    model
+        The model that `graph` was traced from.
+    graph
+        What can be removed together.
+    ratios
+        Layer to the share of its channels that is removed, in [0, 1). A layer whose channels are tied
+        to another's (residual addition) stands for all of them.
+    criterion
+        How channels are ranked; see `slimlab.importance.CRITERIA`.
+
+    Raises
+    ------
+    PlanError
+        For a layer that doesn't exist or can't be pruned, a ratio outside [0, 1), a criterion that
+        doesn't exist, or a graph of another model.
+
+    Examples
+    --------
+    >>> import paddle, slimlab as sl
+    >>> model = paddle.nn.Sequential(paddle.nn.Conv2D(1, 8, 3), paddle.nn.Conv2D(8, 4, 3))
+    >>> graph = sl.trace(model, paddle.zeros([1, 1, 8, 8]))
+    >>> sl.plan_pruning(model, graph, {"0": 0.5})
+    PruningPlan(1 groups, 4 of 8 channels removed by l1_norm)
+    """
+    checked = Ratios(ratios)
+    check_graph(model, graph)
+    kept: dict[str, tuple[int, ...]] = {}
+    for name, ratio in checked.of_groups(graph).items():
+        group = graph.group(name)
+        scores = channel_scores(model, group, criterion)
+        kept[name] = keep_highest(scores, kept_channels(group.width, ratio))
+    return plan_kept(model, graph, kept, ratios=checked, criterion=criterion)
+
+
+def plan_kept(
+    model: Layer,
+    graph: Graph,
+    kept: Mapping[str, tuple[int, ...]],
+    *,
+    ratios: Ratios | None = None,
+    criterion: str = "given",
+) -> PruningPlan:
+    """Make the plan that keeps exactly these channels of each group."""
+    shapes = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+    removed: dict[tuple[str, int], list[Indices]] = {}
+    for name, channels in kept.items():
+        for member, gone in _removed(graph.group(name), channels):
+            removed.setdefault(member, []).append(gone)
+    cuts = tuple(
+        Cut(parameter, axis, shapes[parameter][axis], tuple(np.sort(np.concatenate(gone)).tolist()))
+        for (parameter, axis), gone in removed.items()
+    )
+    widths = {name: graph.group(name).width for name in kept}
+    return PruningPlan(
+        MappingProxyType(dict(kept)),
+        MappingProxyType(widths),
+        tuple(cut for cut in cuts if cut.removed),
+        ratios or Ratios({n: 1 - len(k) / widths[n] for n, k in kept.items()}),
+        criterion,
+        graph.inputs,
+    )
+
+
+def _removed(
+    group: ChannelGroup, channels: tuple[int, ...]
+) -> list[tuple[tuple[str, int], Indices]]:
+    gone = np.setdiff1d(np.arange(group.width), channels)
+    return [((m.parameter, m.axis), m.indices[gone].reshape(-1)) for m in group.members]
+
+
+def keep_highest(scores: NDArray[np.float64], count: int) -> tuple[int, ...]:
+    """The `count` channels with the highest scores, ascending; among equals the first stay.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from slimlab.plan import keep_highest
+    >>> keep_highest(np.array([3.0, 1.0, 3.0, 2.0]), 3)
+    (0, 2, 3)
+    """
+    best = np.argsort(-scores, kind="stable")[:count]
+    return tuple(sorted(best.tolist()))
+
+
+def check_graph(model: Layer, graph: Graph) -> None:
+    """Refuse a graph whose tensors are not those of the model."""
+    shapes = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+    for group in graph.groups:
+        for m in group.members:
+            if m.parameter not in shapes:
+                msg = (
+                    f"The graph was traced from another model: {type(model).__name__} has no tensor "
+                    f"{m.parameter!r}. Trace this model."
+                )
+                raise PlanError(msg, parameter=m.parameter)
+            if int(m.indices.max()) >= shapes[m.parameter][m.axis]:
+                msg = (
+                    f"The graph was traced from another version of the model: {m.parameter!r} has "
+                    f"shape {list(shapes[m.parameter])} now. Trace this model."
+                )
+                raise PlanError(msg, parameter=m.parameter)

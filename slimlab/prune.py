@@ -1,0 +1,248 @@
+"""Floor 2. Carry a plan out: zero the channels (`masked`) or cut them off (`prune`).
+
+The two agree: a masked model and a pruned one give the same output. `prune` checks that on random
+input each time before it gives the result away. Neither touches the model it is given.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import paddle
+from numpy.typing import NDArray
+from paddle import Tensor
+from paddle.base.framework import EagerParamBase
+from paddle.nn import Layer
+
+from slimlab.errors import PlanError, UnsupportedOpError, nearest
+from slimlab.layers import Tensors, evaluating, sublayers
+from slimlab.plan import Cut, PruningPlan
+
+TOLERANCE = 1e-4  # relative, float32: cutting changes the order of summation
+
+
+@contextlib.contextmanager
+def masked(model: Layer, plan: PruningPlan) -> Iterator[Layer]:
+    """Give a copy of a model with the removed channels zeroed: the same output as the cut model.
+
+    The weights that make a channel and those that read it are both zeroed, so the channel counts for
+    nothing whatever its activation makes of zero (a sigmoid gives 0.5).
+
+    Raises
+    ------
+    PlanError
+        When the plan was made for another model.
+
+    Examples
+    --------
+    >>> import paddle, slimlab as sl
+    >>> model = paddle.nn.Sequential(paddle.nn.Conv2D(1, 8, 3), paddle.nn.Conv2D(8, 4, 3))
+    >>> x = paddle.randn([1, 1, 8, 8])
+    >>> plan = sl.plan_pruning(model, sl.trace(model, x), {"0": 0.5})
+    >>> with sl.masked(model, plan) as masked_model:
+    ...     difference = masked_model(x) - sl.prune(model, plan)(x)
+    >>> bool(difference.abs().max() < 1e-5)
+    True
+    """
+    check_plan(model, plan.cuts)
+    scratch = copy.deepcopy(model)
+    zero(scratch, plan.cuts)
+    yield scratch
+
+
+def zero(model: Layer, cuts: Sequence[Cut]) -> None:
+    """Zero the removed indices of a model in place (of a scratch copy, never of a user's model)."""
+    tensors = Tensors.of(model)
+    for name, own in _by_parameter(cuts).items():
+        if name.endswith("._variance"):
+            continue  # a variance of zero would divide; the scale beside it is zero already
+        tensor = tensors.get(model, name)
+        value = np.array(tensor.numpy())
+        for cut in own:
+            np.moveaxis(value, cut.axis, 0)[list(cut.removed)] = 0
+        tensor.set_value(value)
+
+
+def prune(model: Layer, plan: PruningPlan) -> Layer:
+    """Cut the removed channels off: a new, smaller, ordinary `paddle.nn.Layer`.
+
+    Parameters
+    ----------
+    model
+        The model the plan was made for; it is not changed.
+    plan
+        What to remove.
+
+    Raises
+    ------
+    PlanError
+        When the plan was made for another model.
+    UnsupportedOpError
+        When the smaller model does not compute what the masked one does, because its `forward` has
+        the old number of channels written into it. The error names the groups to leave out.
+
+    Examples
+    --------
+    >>> import paddle, slimlab as sl
+    >>> model = paddle.nn.Sequential(paddle.nn.Conv2D(1, 8, 3), paddle.nn.Conv2D(8, 4, 3))
+    >>> graph = sl.trace(model, paddle.zeros([1, 1, 8, 8]))
+    >>> sl.prune(model, sl.plan_pruning(model, graph, {"0": 0.5}))[0].weight.shape
+    [4, 1, 3, 3]
+    """
+    check_plan(model, plan.cuts)
+    small = _cut_copy(model, plan.cuts)
+    failure = _disagreement(model, small, plan)
+    if failure:
+        msg = (
+            f"{type(model).__name__} can't be cut by this plan: {failure}. Its forward() seems to have "
+            f"a number of channels written into it that the layers {sorted(plan.kept)} would change; "
+            "leave them out of the ratios, or read sizes from tensor.shape."
+        )
+        raise UnsupportedOpError(msg, layers=tuple(plan.kept), reason=failure)
+    return small
+
+
+def resize(model: Layer, shapes: Mapping[str, Sequence[int]]) -> Layer:
+    """Shrink a freshly built model to the given tensor shapes, so that saved weights fit.
+
+    Raises
+    ------
+    PlanError
+        When a shape has another rank, is larger than the model's, or the model has no such tensor.
+    """
+    known = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+    cuts = []
+    for name, shape in shapes.items():
+        have = known.get(name)
+        if have is None:
+            msg = f"{type(model).__name__} has no tensor {name!r}. {nearest(name, known)}"
+            raise PlanError(msg, parameter=name)
+        if len(have) != len(shape) or any(n > m for n, m in zip(shape, have, strict=True)):
+            msg = f"{name!r} has shape {list(have)} here, which can't be cut to {list(shape)}."
+            raise PlanError(msg, parameter=name)
+        for axis, (old, new) in enumerate(zip(have, shape, strict=True)):
+            if new < old:
+                cuts.append(Cut(name, axis, old, tuple(range(new, old))))
+    return _cut_copy(model, cuts)
+
+
+def check_plan(model: Layer, cuts: Sequence[Cut]) -> None:
+    """Refuse cuts that don't fit a model, naming the first that doesn't."""
+    shapes = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+    for cut in cuts:
+        if cut.parameter not in shapes:
+            msg = (
+                f"The plan cuts {cut.parameter!r}, which {type(model).__name__} does not have. "
+                f"{nearest(cut.parameter, shapes)}"
+            )
+            raise PlanError(msg, parameter=cut.parameter)
+        shape = shapes[cut.parameter]
+        if cut.axis >= len(shape) or shape[cut.axis] != cut.length:
+            msg = (
+                f"The plan was made for a model whose {cut.parameter!r} has {cut.length} entries along "
+                f"axis {cut.axis}; here its shape is {list(shape)}. Trace and plan this model again."
+            )
+            raise PlanError(msg, parameter=cut.parameter, shape=shape)
+
+
+def _by_parameter(cuts: Sequence[Cut]) -> dict[str, list[Cut]]:
+    found: dict[str, list[Cut]] = {}
+    for cut in cuts:
+        found.setdefault(cut.parameter, []).append(cut)
+    return found
+
+
+def _cut_copy(model: Layer, cuts: Sequence[Cut]) -> Layer:
+    small = copy.deepcopy(model)
+    tensors = Tensors.of(small)
+    layers = sublayers(small)
+    touched: dict[str, tuple[int, ...]] = {}
+    for name, own in _by_parameter(cuts).items():
+        tensor = tensors.get(small, name)
+        value = tensor.numpy()
+        for cut in own:
+            value = np.delete(value, cut.removed, axis=cut.axis)
+        replacement = _like(tensor, np.ascontiguousarray(value))
+        for slot in tensors.slots[name]:
+            held = layers[slot.layer]
+            store = held._parameters if slot.attribute in held._parameters else held._buffers
+            store[slot.attribute] = replacement
+            touched[slot.layer] = tuple(tensor.shape)
+    for layer_name, old in touched.items():
+        _set_sizes(layers[layer_name], old)
+    return small
+
+
+def _like(tensor: Tensor, value: NDArray[np.float32]) -> Tensor:
+    """A tensor of the same kind (parameter, buffer, trainable or not) with another value."""
+    fresh = paddle.to_tensor(value, dtype=tensor.dtype)
+    if not isinstance(tensor, EagerParamBase):
+        fresh.stop_gradient = tensor.stop_gradient
+        return fresh
+    parameter = EagerParamBase.from_tensor(
+        fresh,
+        trainable=tensor.trainable,
+        optimize_attr=tensor.optimize_attr,
+        regularizer=tensor.regularizer,
+        need_clip=tensor.need_clip,
+    )
+    parameter.stop_gradient = tensor.stop_gradient
+    return parameter
+
+
+def _set_sizes(layer: Layer, old_weight: tuple[int, ...]) -> None:
+    """Bring the sizes a layer remembers in line with its tensors (used by its forward and repr)."""
+    weight = getattr(layer, "weight", None)
+    if hasattr(layer, "_groups") and weight is not None:
+        transposed = "Transpose" in type(layer).__name__
+        depthwise = layer._groups > 1 and old_weight[1] == 1 and not transposed
+        if depthwise:
+            multiplier = layer._out_channels // layer._in_channels
+            layer._groups = weight.shape[0] // multiplier
+        out_axis, in_axis = (1, 0) if transposed else (0, 1)
+        layer._out_channels = weight.shape[out_axis] * (layer._groups if transposed else 1)
+        layer._in_channels = weight.shape[in_axis] * (1 if transposed else layer._groups)
+    if hasattr(layer, "_num_features") and weight is not None:
+        layer._num_features = weight.shape[0]
+    if hasattr(layer, "_num_parameters") and hasattr(layer, "_weight"):
+        layer._num_parameters = layer._weight.shape[0]
+
+
+def _disagreement(model: Layer, small: Layer, plan: PruningPlan) -> str:
+    """Run masked and cut model on random input; the difference in words, `""` if there is none."""
+    inputs = _random_inputs(plan)
+    with masked(model, plan) as reference, evaluating(reference):
+        expected = _outputs(reference, inputs)
+    try:
+        with evaluating(small):
+            found = _outputs(small, inputs)
+    except Exception as error:  # noqa: BLE001 - whatever a user's forward raises is the finding
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        return f"the smaller model fails with {type(error).__name__}: {lines[-1] if lines else ''}"
+    for want, have in zip(expected, found, strict=True):
+        if want.shape != have.shape:
+            return f"its output has shape {list(have.shape)} instead of {list(want.shape)}"
+        scale = max(1e-6, float(np.abs(want).max(initial=0)))
+        difference = float(np.abs(want - have).max(initial=0)) / scale
+        if not difference <= TOLERANCE and np.isfinite(want).all():
+            return f"its output differs from the masked model's by {difference:.1e} of the largest"
+    return ""
+
+
+def _random_inputs(plan: PruningPlan) -> list[Tensor]:
+    rng = np.random.default_rng(0)
+    made = []
+    for shape, dtype in plan.inputs:
+        floating = "float" in dtype
+        value = rng.standard_normal(shape) if floating else np.zeros(shape)
+        made.append(paddle.to_tensor(value.astype("float32" if floating else "int64"), dtype=dtype))
+    return made
+
+
+def _outputs(model: Layer, inputs: Sequence[Tensor]) -> list[NDArray[np.float32]]:
+    with paddle.no_grad():
+        made = model(*inputs)
+    return [np.asarray(t.numpy()) for t in paddle.utils.flatten(made) if isinstance(t, Tensor)]

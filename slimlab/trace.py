@@ -1,0 +1,211 @@
+"""Floor 1. A model as a list of operators over values, read from Paddle's PIR program.
+
+Knows Paddle's tracer and nothing of channels. The model is not changed: `to_static` replaces the
+`forward` of what it is given, so it is given a wrapper. The process stays in dynamic mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import paddle
+from paddle import Tensor
+from paddle.nn import Layer
+from paddle.static import InputSpec
+
+from slimlab.errors import TaskError, UnsupportedOpError
+from slimlab.layers import Tensors, evaluating
+
+Shape = tuple[int, ...]
+# What PIR attaches to every operator and no rule needs; the call stack alone is most of the cost.
+_NOISE = frozenset({"op_callstack", "stop_gradient", "persistable", "struct_name"})
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor inside the program: the input or output of operators.
+
+    Attributes
+    ----------
+    id
+        Identity inside one program.
+    shape
+        Static shape; the batch is the example's.
+    parameter
+        Name of the model's tensor this value is, or `None`.
+    """
+
+    id: int
+    shape: Shape
+    parameter: str | None = None
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operator of the program.
+
+    Attributes
+    ----------
+    name
+        PIR's name, such as `"pd_op.conv2d"`.
+    inputs, outputs
+        Values by position; `None` where an optional one is absent.
+    attributes
+        PIR's attributes without bookkeeping.
+    captured
+        Values used inside nested blocks (the branches of a condition, the body of a loop).
+    where
+        Path of layer classes around the operator, as Paddle records it.
+    """
+
+    name: str
+    inputs: tuple[Value | None, ...]
+    outputs: tuple[Value | None, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    captured: tuple[Value, ...] = ()
+    where: str = ""
+
+    @property
+    def short(self) -> str:
+        """The name without its dialect: `conv2d`."""
+        return self.name.rpartition(".")[2]
+
+
+@dataclass(frozen=True)
+class Program:
+    """The operators of one forward pass in evaluation mode, in execution order.
+
+    Attributes
+    ----------
+    ops
+        Operators; parameters and inputs are values, not operators.
+    inputs, outputs
+        Values that enter and leave the network.
+    """
+
+    ops: tuple[Op, ...]
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+
+
+class _Traced(Layer):
+    """Stands between `to_static` and the model, whose own `forward` must stay as it is."""
+
+    def __init__(self, model: Layer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: Sequence[Tensor]) -> Any:
+        return self.model(*inputs)
+
+
+def trace_program(model: Layer, example: Tensor | Sequence[Tensor]) -> Program:
+    """Trace one forward pass of a model in evaluation mode.
+
+    Parameters
+    ----------
+    model
+        Any layer whose `forward` takes tensors by position. It is not changed.
+    example
+        One input tensor, usually with batch 1, or a sequence of them for several inputs.
+
+    Raises
+    ------
+    UnsupportedOpError
+        When Paddle can't turn the model into a program (for example control flow over values).
+    TaskError
+        When the example is no tensor.
+    """
+    inputs = as_inputs(example)
+    specs = [InputSpec(shape=list(x.shape), dtype=x.dtype) for x in inputs]
+    names = {}
+    tensors = Tensors.of(model)
+    for name in tensors.slots:
+        names[tensors.get(model, name).name] = name
+    with evaluating(model):
+        wrapped = _Traced(model)
+        wrapped.eval()
+        try:
+            static = paddle.jit.to_static(wrapped, full_graph=True, input_spec=[specs])
+            concrete = static.forward.concrete_program
+        except Exception as error:
+            first = str(error).strip().splitlines()[-1] if str(error).strip() else ""
+            msg = (
+                f"{type(model).__name__} can't be traced with an input of shape "
+                f"{[list(x.shape) for x in inputs]}: {type(error).__name__}: {first} "
+                "Check that model(example) runs and that forward() has no control flow over tensor values."
+            )
+            raise UnsupportedOpError(msg, model=type(model).__name__) from error
+    return _read(concrete, names)
+
+
+def as_inputs(example: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The example as a tuple of tensors, or a sentence that says what it should be."""
+    inputs = (example,) if isinstance(example, Tensor) else tuple(example)
+    for position, x in enumerate(inputs):
+        if not isinstance(x, Tensor):
+            msg = (
+                f"Example input {position} is a {type(x).__name__}; give a paddle.Tensor such as "
+                "task.example, or a sequence of them for a model with several inputs."
+            )
+            raise TaskError(msg, position=position)
+    return inputs
+
+
+def _read(concrete: Any, names: Mapping[str, str]) -> Program:
+    block = concrete.main_program.global_block()
+    values: dict[int, Value] = {}
+    inputs: list[Value] = []
+    ops: list[Op] = []
+    for raw in block.ops:
+        kind = raw.name()
+        if kind == "builtin.parameter":
+            parameter = names.get(raw.attrs()["parameter_name"])
+            _add(values, raw.results()[0], parameter)
+        elif kind == "pd_op.data":
+            inputs.append(_add(values, raw.results()[0]))
+        elif kind not in {"builtin.shadow_output", "builtin.set_parameter"}:
+            ops.append(_op(raw, values))
+    outputs = tuple(values[v.id] for v in concrete.outputs if v.id in values)
+    return Program(tuple(ops), tuple(inputs), outputs)
+
+
+def _op(raw: Any, values: dict[int, Value]) -> Op:
+    sources = [operand.source() for operand in raw.operands()]
+    taken = tuple(values.get(v.id) if v.initialized() else None for v in sources)
+    made = tuple(_add(values, v) if v.initialized() else None for v in raw.results())
+    # Paddle 3.3 crashes on attrs() of the structural builtin operators, which have none of interest.
+    attributes = {} if raw.name().startswith("builtin.") else raw.attrs()
+    names = [n for n in attributes if n not in _NOISE]
+    return Op(
+        name=raw.name(),
+        inputs=taken,
+        outputs=made,
+        attributes=MappingProxyType({n: attributes[n] for n in names}),
+        captured=tuple(_captured(raw, values)),
+        where=str(attributes.get("struct_name", "")),
+    )
+
+
+def _captured(raw: Any, values: Mapping[int, Value]) -> list[Value]:
+    if not raw.num_regions():
+        return []
+    found = []
+    for block in raw.blocks():
+        for inner in block.ops:
+            for operand in inner.operands():
+                source = operand.source()
+                if source.initialized() and source.id in values:
+                    found.append(values[source.id])
+            found += _captured(inner, values)
+    return found
+
+
+def _add(values: dict[int, Value], raw: Any, parameter: str | None = None) -> Value:
+    dense = raw.is_dense_tensor_type()
+    value = Value(raw.id, tuple(raw.shape) if dense else (), parameter)
+    values[raw.id] = value
+    return value
