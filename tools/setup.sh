@@ -3,8 +3,7 @@
 # that was done before. POSIX sh: this runs before anything of ours is installed.
 #
 # Two stamps say what was finished, and from what: .venv/.slimlab-lock for the dependencies,
-# .venv/.slimlab-setup for everything. Each is written last. A .venv without the first is one whose
-# set-up was interrupted, and is made anew.
+# .venv/.slimlab-setup for everything. Each is written last, so an interrupted set-up leaves none.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -62,17 +61,12 @@ rm -f "$stamp"
 if cmp -s "$lock_stamp" "$scratch/lock" 2>/dev/null && works; then
     say "pyproject.toml changed: installing the two packages again."
 else
-    if [ -f "$lock_stamp" ] && works &&
-        [ "$(head -n 2 "$lock_stamp")" = "$(head -n 2 "$scratch/lock")" ]; then
-        say "requirements.lock changed: bringing .venv up to date."
-        rm -f "$lock_stamp"
-    else
-        python=$(choose_python)
-        [ ! -e .venv ] || say "an unfinished or moved .venv is made anew."
-        rm -rf .venv
-        say "making .venv with $("$python" --version 2>&1) ($(command -v "$python"))."
-        "$python" -m venv .venv
-    fi
+    # Made anew when the lock changed, too: what left the lock must leave .venv.
+    python=$(choose_python)
+    [ ! -e .venv ] || say "requirements.lock changed, or set-up was interrupted or moved."
+    rm -rf .venv
+    say "making .venv with $("$python" --version 2>&1) ($(command -v "$python"))."
+    "$python" -m venv .venv
     say "installing the pinned dependencies (about 400 MB to download the first time)."
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
         --require-hashes -r requirements.lock

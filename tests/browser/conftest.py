@@ -1,0 +1,299 @@
+"""A real JupyterLab and a real browser for the tests of this folder.
+
+What a test asks for:
+
+`lab`
+    A fresh page and the JupyterLab server, as a `Lab`. In short::
+
+        def test_scan(lab):
+            lab.open_notebook("01_quickstart.ipynb")  # a copy of its own, with a kernel of its own
+            lab.run_all()                             # returns at once
+            expect(lab.page.get_by_text("done")).to_be_visible(timeout=60_000)
+
+    `lab.open_cells(["1 + 1"])` opens a notebook of those code cells. `lab.run_all(wait=True)`
+    returns when the kernel is idle again. Jobs in threads go on after that: wait for what the page
+    shows, with `playwright.sync_api.expect`.
+`server`
+    The `Server` alone: its address, token, process and work folder. One for all tests.
+
+Every test here is marked `browser`, and they all run one after the other in the same process. When
+one fails, the page's picture, text, console and requests and the server's log are kept in
+`test-results/browser/<test>/`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import prerequisites
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "test-results" / "browser"
+SIZE = {"width": 1280, "height": 800}
+# The sandbox needs rights that containers rarely give, and only pages of this machine are opened;
+# the rest keeps the browser from calling home.
+CHROME_OPTIONS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    " --disable-component-update --disable-sync --disable-dev-shm-usage"
+).split()
+START_SECONDS = 90
+KERNEL_READY = """() => {
+    const app = window.jupyterapp, widget = app && app.shell.currentWidget;
+    const session = widget && widget.sessionContext && widget.sessionContext.session;
+    const kernel = session && session.kernel;
+    return !!kernel && widget.sessionContext.isReady && widget.context.isReady
+        && kernel.connectionStatus === 'connected' && kernel.status === 'idle';
+}"""
+RUN_ALL = """() => {
+    window.slimlabRunning = true;
+    window.jupyterapp.commands.execute('notebook:run-all-cells')
+        .finally(() => { window.slimlabRunning = false; });
+}"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running `slimlab lab`."""
+
+    url: str  # http://127.0.0.1:PORT
+    printed: str  # the address that it printed, with the token
+    token: str
+    work: Path
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def request(
+        self, path: str, *, token: bool = True, method: str = "GET"
+    ) -> tuple[int, bytes, str]:
+        """Ask the server; give status, body and the address that answered."""
+        headers = {"Authorization": f"token {self.token}"} if token else {}
+        request = urllib.request.Request(self.url + path, headers=headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, answer.read(), answer.url
+        except urllib.error.HTTPError as refusal:
+            return refusal.code, refusal.read(), refusal.url
+
+
+@dataclass
+class Lab:
+    """A page of the browser on a server, with what a person does there."""
+
+    page: Page
+    server: Server
+    console: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def open_notebook(self, name: str = "01_quickstart.ipynb") -> Path:
+        """Open a copy of a shipped notebook in a folder of its own; wait for its kernel."""
+        return self._open(name, (ROOT / "notebooks" / name).read_text(encoding="utf-8"))
+
+    def open_cells(self, cells: Sequence[str]) -> Path:
+        """Open a new notebook of these code cells; wait for its kernel."""
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
+        notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+        return self._open("cells.ipynb", nbformat.writes(notebook))
+
+    def _open(self, name: str, text: str) -> Path:
+        folder = self.server.work / f"test-{uuid.uuid4().hex[:8]}"
+        folder.mkdir()
+        path = folder / name
+        path.write_text(text, encoding="utf-8")
+        # A workspace of its own: in the common one the tabs of the test before would come back.
+        where = f"/lab/workspaces/{folder.name}/tree/{folder.name}/{name}"
+        self.page.goto(f"{self.server.url}{where}?token={self.server.token}")
+        self.page.wait_for_selector(".jp-Notebook", timeout=START_SECONDS * 1000)
+        self.kernel_ready()
+        return path
+
+    def kernel_ready(self, *, seconds: float = 60) -> None:
+        """Wait until the notebook's kernel is connected and idle."""
+        self.page.wait_for_function(KERNEL_READY, timeout=seconds * 1000)
+
+    def run_all(self, *, wait: bool = False, seconds: float = 120) -> None:
+        """Run all cells. Clicks and keys lose cells now and then, so this asks Lab itself."""
+        self.page.evaluate(RUN_ALL)
+        if wait:
+            self.page.wait_for_function("() => !window.slimlabRunning", timeout=seconds * 1000)
+            self.kernel_ready(seconds=seconds)
+
+    def save(self) -> None:
+        """Save the notebook that is open."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save').then(() => null)")
+
+    def text(self) -> str:
+        """Give all text that the page shows."""
+        return str(self.page.inner_text("body"))
+
+    def stop_kernels(self) -> None:
+        """End every kernel of the server."""
+        status, body, _ = self.server.request("/api/sessions")
+        for session in json.loads(body) if status == 200 else []:
+            self.server.request(f"/api/sessions/{session['id']}", method="DELETE")
+
+    def keep(self, folder: Path) -> None:
+        """Write down what the page shows and said."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / "console.txt").write_text("\n".join(self.console), encoding="utf-8")
+        (folder / "requests.txt").write_text("\n".join(self.requests), encoding="utf-8")
+        shutil.copyfile(self.server.log, folder / "server.txt")
+        self.page.screenshot(path=folder / "page.png")
+        (folder / "page.txt").write_text(self.text(), encoding="utf-8")
+
+
+def free_port() -> int:
+    """Give a port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def private_environment(home: Path) -> dict[str, str]:
+    """Give an environment in which nothing of the user's Jupyter is seen or changed."""
+    config = home / "config" / "labconfig"
+    config.mkdir(parents=True)
+    # Cells outside of the window are not in the page otherwise.
+    settings = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}
+    (config / "default_setting_overrides.json").write_text(json.dumps(settings))
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "COV_"))}
+    return {
+        **kept,
+        "HOME": str(home),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "IPYTHONDIR": str(home / "ipython"),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def wait_for_address(process: subprocess.Popen[bytes], log: Path, port: int) -> str:
+    """Wait until the server printed its address and answers there."""
+    until = time.monotonic() + START_SECONDS
+    pattern = re.compile(rf"http://127\.0\.0\.1:{port}/\S*\?token=\w+")
+    while time.monotonic() < until and process.poll() is None:
+        found = pattern.search(log.read_text(errors="replace"))
+        if found:
+            return found.group()
+        time.sleep(0.1)
+    pytest.fail(f"`slimlab lab` printed no address with a token:\n{log.read_text()[-4000:]}")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a server that was started here, and wait for it."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Run `slimlab lab` as `make lab` does, on a free port and in a home of its own."""
+    folder = tmp_path_factory.mktemp("lab")
+    home, work, log = folder / "home", folder / "work", folder / "server.txt"
+    home.mkdir()
+    port = free_port()
+    command = [sys.executable, "-m", "slimlab.cli", "lab", "--work", str(work)]
+    command += ["--no-browser", "--port", str(port), "--ServerApp.port_retries=0"]
+    command += ["--LabApp.expose_app_in_browser=True"]  # for window.jupyterapp, which tests ask
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=private_environment(home),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        printed = wait_for_address(process, log, port)
+        token = printed.rsplit("token=", 1)[1]
+        yield Server(f"http://127.0.0.1:{port}", printed, token, work, process, log)
+    finally:
+        stop(process)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Start Chromium. For this folder only: Playwright keeps an event loop running meanwhile."""
+    chrome = prerequisites.find_chrome()
+    if chrome is None:
+        pytest.fail(prerequisites.NO_CHROME, pytrace=False)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=chrome, headless=True, args=CHROME_OPTIONS
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Open a page that shares nothing with the tests before."""
+    context = browser.new_context(viewport=SIZE)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest, page: Page, server: Server) -> Iterator[Lab]:
+    """Give a page on the server; end its kernels after the test, keep what it showed if it failed."""
+    opened = Lab(page, server)
+
+    def on_console(message: ConsoleMessage) -> None:
+        opened.console.append(f"{message.type}: {message.text}")
+
+    def on_request(sent: Request) -> None:
+        opened.requests.append(f"{sent.method} {sent.url}")
+
+    page.on("console", on_console)
+    page.on("request", on_request)
+    page.on("pageerror", lambda error: opened.console.append(f"uncaught: {error}"))
+    yield opened
+    if request.node.stash.get(FAILED, default=False):
+        opened.keep(RESULTS / re.sub(r"\W+", "-", request.node.nodeid))
+    opened.stop_kernels()
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """Remember a failure for the fixtures, which run after it."""
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder and keep them in one process."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group("browser"))
