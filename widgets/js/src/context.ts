@@ -1,0 +1,82 @@
+// What every panel gets: the model to read, a way to tell the kernel, and what this widget remembers across redraws of its view.
+import { h } from "./dom";
+import type { JobView, Model } from "./types";
+
+export interface Memory {
+  tab: string;
+  selected: string | null;
+  axis: string;
+  focus: string | null;
+  scroll: Record<string, number>;
+}
+
+const memories = new Map<string, Memory>();
+
+/** JupyterLab rebuilds a view when its saved picture is refreshed: the tab, the selection and the focus outlive it here. */
+export function memoryOf(key: string): Memory {
+  let memory = memories.get(key);
+  if (!memory) {
+    memory = { tab: "layers", selected: null, axis: "macs", focus: null, scroll: {} };
+    memories.set(key, memory);
+  }
+  return memory;
+}
+
+export class Context {
+  readonly memory: Memory;
+  private cleanups: (() => void)[] = [];
+
+  constructor(readonly model: Model) {
+    this.memory = memoryOf(String(model.get("key") ?? ""));
+  }
+
+  get<T extends object>(trait: string): T {
+    return (this.model.get(`${trait}_view`) ?? {}) as T;
+  }
+
+  send(event: string, facts: Record<string, unknown> = {}): void {
+    this.model.send({ event, ...facts });
+  }
+
+  /** Call now and whenever one of the traits changes. */
+  watch(traits: string[], callback: () => void): void {
+    for (const trait of traits) {
+      this.model.on(`change:${trait}_view`, callback);
+      this.cleanups.push(() => this.model.off(`change:${trait}_view`, callback));
+    }
+    callback();
+  }
+
+  onStop(cleanup: () => void): void {
+    this.cleanups.push(cleanup);
+  }
+
+  stop(): void {
+    for (const cleanup of this.cleanups.splice(0)) cleanup();
+  }
+
+  get busy(): boolean {
+    const { status } = this.get<JobView>("job");
+    return status === "running" || status === "stopping";
+  }
+}
+
+export interface Panel {
+  el: HTMLElement;
+}
+
+export function button(name: string, action: string, title: string, click: () => void, primary = false): HTMLButtonElement {
+  return h("button", {
+    type: "button", class: `slim-button${primary ? " slim-primary" : ""}`, title, "data-action": action, "data-key": `button:${action}`, click,
+  }, name);
+}
+
+/** A labelled input; the label is the accessible name. */
+export function field(name: string, input: HTMLElement, after = ""): HTMLLabelElement {
+  return h("label", { class: "slim-field" }, h("span", {}, name), input, after ? h("span", { class: "slim-unit" }, after) : null);
+}
+
+/** Write a value from the kernel into an input unless a person is just typing there. */
+export function setInput(input: HTMLInputElement | HTMLSelectElement, value: string): void {
+  if (document.activeElement !== input && input.value !== value) input.value = value;
+}

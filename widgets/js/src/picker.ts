@@ -1,0 +1,148 @@
+// Curves, sliders and totals as one: a change in any of them shows in all at once, and the kernel confirms it a moment later.
+import { Context, type Panel, button, field, setInput } from "./context";
+import { type Prediction, predict } from "./cost";
+import { CurvesPlot } from "./curves";
+import { h } from "./dom";
+import { bytes, count, fixed, removed } from "./format";
+import { LayerStrip } from "./strip";
+import type { CurvesView, GraphView, PickedView, PreviewView, SettingsView } from "./types";
+
+const SEND_EVERY = 60; // ms: the kernel confirms, it does not draw
+
+export class Picker implements Panel {
+  readonly el: HTMLElement;
+  private ratios: Record<string, number> = {};
+  private readonly view = Math.random().toString(36).slice(2);
+  private seq = 0;
+  private confirmed = 0;
+  private revision: number | undefined;
+  private timer: ReturnType<typeof setTimeout> | null = null;
+  private frame = 0;
+  private plot: CurvesPlot;
+  private strip: LayerStrip;
+  private totals = h("div", { class: "slim-totals", role: "group", "aria-label": "Prediction for these ratios" });
+  private uniform = h("input", { type: "number", min: 0, max: 0.95, step: 0.05, value: 0.5, "data-key": "uniform" });
+  private drop = h("input", { type: "number", min: 0, max: 100, step: 0.5, value: 1, "data-key": "drop" });
+  private dropButton: HTMLButtonElement;
+
+  constructor(private ctx: Context) {
+    const select = (layer: string) => this.select(layer);
+    const ratio = (layer: string, value: number) => this.set(layer, value);
+    this.plot = new CurvesPlot({ select, ratio }, "Press Scan to measure how much accuracy each layer loses at each pruning ratio.");
+    this.strip = new LayerStrip({ select, ratio });
+    ctx.onStop(this.plot.stop);
+    this.dropButton = button("Set by drop", "drop", "Give each layer the largest ratio whose predicted drop stays within this many points", () => this.preset("drop", Number(this.drop.value)));
+    const presets = h("div", { class: "slim-controls slim-presets", role: "group", "aria-label": "Ratios for all layers at once" },
+      field("Uniform ratio", this.uniform),
+      button("Set uniform", "uniform", "Give every layer this pruning ratio", () => this.preset("uniform", Number(this.uniform.value))),
+      h("span", { class: "slim-gap" }),
+      field("Accepted drop", this.drop, "points per layer"), this.dropButton,
+      h("span", { class: "slim-gap" }),
+      button("Clear", "clear", "Prune nothing: all ratios back to 0", () => this.preset("clear", 0)));
+    this.el = h("div", { class: "slim-picker" }, presets, h("div", { class: "slim-two" }, this.plot.el, this.strip.el), this.totals);
+    ctx.watch(["curves", "graph"], () => this.draw());
+    ctx.watch(["picked"], () => this.adopt());
+    ctx.watch(["settings"], () => this.settings());
+  }
+
+  private settings(): void {
+    const { uniform, drop } = this.ctx.get<SettingsView>("settings");
+    if (uniform !== undefined) setInput(this.uniform, String(uniform));
+    if (drop !== undefined) setInput(this.drop, String(drop));
+  }
+
+  private preset(event: string, value: number): void {
+    this.flush();
+    this.ctx.send(event, { value });
+  }
+
+  private select(layer: string): void {
+    if (this.ctx.memory.selected === layer) return;
+    this.ctx.memory.selected = layer;
+    this.draw();
+  }
+
+  private set(layer: string, value: number): void {
+    const next = { ...this.ratios };
+    if (value > 0) next[layer] = value;
+    else delete next[layer];
+    this.ratios = next;
+    this.seq += 1;
+    // Many pointer moves in one frame are drawn once.
+    if (typeof requestAnimationFrame === "undefined") this.draw();
+    else if (!this.frame) this.frame = requestAnimationFrame(() => { this.frame = 0; this.draw(); });
+    if (this.timer === null) this.timer = setTimeout(() => this.flush(), SEND_EVERY);
+  }
+
+  private flush(): void {
+    if (this.timer === null) return;
+    clearTimeout(this.timer);
+    this.timer = null;
+    this.ctx.send("ratios", { ratios: this.ratios, view: this.view, seq: this.seq });
+  }
+
+  private adopt(): void {
+    const picked = this.ctx.get<PickedView>("picked");
+    // The same ratios again, with a newer prediction (the scan goes on): a hand may have moved since.
+    if (picked.revision !== undefined && picked.revision === this.revision) return this.draw();
+    this.revision = picked.revision;
+    const mine = picked.view === this.view;
+    if (mine) this.confirmed = picked.seq ?? 0;
+    // An answer to an older move of this same hand must not pull the point back.
+    if (mine && this.confirmed < this.seq) return;
+    if (this.timer !== null) return;
+    this.ratios = { ...(picked.ratios ?? {}) };
+    if (!mine) this.confirmed = this.seq;
+    this.draw();
+  }
+
+  private draw(): void {
+    const curves = this.ctx.get<CurvesView>("curves");
+    const { cost } = this.ctx.get<GraphView>("graph");
+    const { memory } = this.ctx;
+    if (!memory.selected && curves.curves?.length) memory.selected = curves.curves[0].layer;
+    this.plot.update(curves, this.ratios, memory.selected);
+    this.strip.update(cost, curves, this.ratios, memory.selected);
+    this.dropButton.disabled = !curves.curves?.length;
+    if (cost) this.drawTotals(predict(cost, this.ratios, curves), predict(cost, {}, curves));
+  }
+
+  private drawTotals(now: Prediction, before: Prediction): void {
+    const preview = this.ctx.get<PickedView>("picked").preview;
+    const fresh = this.seq === this.confirmed && !!preview;
+    const agrees = fresh && same(now, preview!);
+    const cell = (name: string, was: number, is: number, form: (x: number) => string) =>
+      h("span", { class: "slim-total", "data-total": name.toLowerCase(), "data-value": is }, h("b", {}, name),
+        h("span", {}, was === is ? form(is) : `${form(was)} → ${form(is)}`), h("em", {}, was === is ? "" : removed(was, is)));
+    const drop = now.drop === null ? "scan first" : `${fixed(now.drop, 1)} points`;
+    const left = now.unmeasured ? ` (${now.unmeasured} picked layers not scanned)` : "";
+    this.totals.replaceChildren(
+      cell("MACs", before.macs, now.macs, count),
+      cell("Parameters", before.params, now.params, count),
+      cell("Bytes", before.bytes, now.bytes, bytes),
+      h("span", { class: "slim-total", "data-total": "drop", "data-value": now.drop ?? "", title: "The sum of the single layers' predicted drops: an estimate, before fine-tuning" },
+        h("b", {}, "Predicted drop"), h("span", {}, drop + left)),
+      h("span", { class: "slim-confirmed", "data-confirmed": agrees ? "yes" : fresh ? "no" : "waiting",
+        title: agrees ? "The kernel computed the same numbers" : "Computed in the browser" },
+        agrees ? "✓ confirmed" : fresh ? `kernel: ${count(preview!.macs)} MACs, ${bytes(preview!.bytes)}` : "…"),
+    );
+  }
+}
+
+function same(now: Prediction, kernel: PreviewView): boolean {
+  const drop = now.drop === null || kernel.drop === null || Math.abs(now.drop - kernel.drop) < 1e-6;
+  return now.macs === kernel.macs && now.params === kernel.params && now.bytes === kernel.bytes && drop;
+}
+
+/** The curves alone, with nothing to change. */
+export class CurvesOnly implements Panel {
+  readonly el: HTMLElement;
+  constructor(ctx: Context) {
+    const draw = () => plot.update(ctx.get<CurvesView>("curves"), {}, ctx.memory.selected);
+    const select = (layer: string) => { ctx.memory.selected = layer; draw(); };
+    const plot = new CurvesPlot({ select }, "There is nothing measured in this sensitivity yet.");
+    this.el = plot.el;
+    ctx.onStop(plot.stop);
+    ctx.watch(["curves"], draw);
+  }
+}

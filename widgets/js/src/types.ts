@@ -1,0 +1,168 @@
+// The values that Python publishes: every trait of the widget, as JSON. Python writes them, the browser only reads them.
+
+export interface Term {
+  macs: number;
+  params: number;
+  bytes: number;
+  /** Each factor is constant + sum of multiplicity * kept channels of a group. */
+  factors: [number, [number, number][]][];
+}
+
+export interface Cost {
+  groups: string[];
+  widths: number[];
+  terms: Term[];
+}
+
+export interface LayerRow {
+  layer: string;
+  type: string;
+  output: string;
+  params: number;
+  macs: number;
+  bytes: number;
+  /** null: makes no channels of its own (BatchNorm). */
+  prunable: boolean | null;
+  group: string;
+  reason: string;
+}
+
+export interface GraphView {
+  cost?: Cost;
+  layers?: LayerRow[];
+  totals?: { macs: number; params: number; bytes: number; macs_share: number; params_share: number };
+}
+
+/** One measured cell: ratio, metric, ends of its interval, drop in points. */
+export interface Point {
+  ratio: number;
+  value: number;
+  low: number;
+  high: number;
+  drop: number;
+}
+
+export interface Curve {
+  layer: string;
+  points: Point[];
+  /** Knots of the predicted drop, never falling: [ratio, points]. */
+  fit: [number, number][];
+}
+
+export interface CurvesView {
+  metric?: string;
+  unit?: string;
+  baseline?: number | null;
+  criterion?: string;
+  images?: number;
+  complete?: boolean;
+  measured?: number;
+  planned?: number;
+  ratios?: number[];
+  layers?: string[];
+  curves?: Curve[];
+}
+
+export interface PreviewView {
+  macs: number;
+  params: number;
+  bytes: number;
+  drop: number | null;
+  widths: Record<string, [number, number]>;
+}
+
+export interface PickedView {
+  ratios?: Record<string, number>;
+  name?: string;
+  /** Which view asked for these ratios, and its how manieth request it was. */
+  view?: string;
+  seq?: number;
+  /** How many times the ratios were set, by anyone. */
+  revision?: number;
+  preview?: PreviewView | null;
+}
+
+export interface JobView {
+  kind?: string;
+  status?: "idle" | "running" | "stopping" | "stopped" | "done" | "error";
+  label?: string;
+  done?: number;
+  total?: number;
+  elapsed?: number;
+  left?: number | null;
+  message?: string;
+  details?: string;
+}
+
+export interface SettingsView {
+  images?: number | null;
+  images_max?: number;
+  ratios?: string;
+  criterion?: string;
+  criteria?: string[];
+  epochs?: number;
+  learning_rate?: number;
+  teacher?: boolean;
+  folder?: string;
+  uniform?: number;
+  drop?: number;
+}
+
+export interface CandidateView {
+  name: string;
+  macs: number;
+  params: number;
+  bytes: number;
+  drop: number | null;
+  epochs: number;
+  score: number | null;
+}
+
+export interface CandidatesView {
+  rows?: CandidateView[];
+  chosen?: string;
+  unit?: string;
+  metric?: string;
+}
+
+export interface RunChart {
+  name?: string;
+  metric?: string;
+  unit?: string;
+  loss?: [number, number][];
+  score?: [number, number][];
+  steps?: number;
+}
+
+export interface TrialRow {
+  name: string;
+  score: number;
+  drop: number | null;
+  macs: number;
+  params: number;
+  bytes: number;
+  latency: number | null;
+  latency_low: number | null;
+  latency_high: number | null;
+  pareto: boolean;
+}
+
+export interface ComparisonView {
+  metric?: string;
+  unit?: string;
+  /** Images that the latency is the time of. */
+  batch?: number;
+  rows?: TrialRow[];
+}
+
+export interface TitleView {
+  model?: string;
+  task?: string;
+}
+
+export interface Model {
+  get(key: string): any;
+  on(event: string, callback: () => void): void;
+  off(event: string, callback: () => void): void;
+  send(content: unknown): void;
+}

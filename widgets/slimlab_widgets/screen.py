@@ -1,0 +1,118 @@
+"""Top floor. What the workbench shows: which part of the page a change of state touches.
+
+Knows `State` and how it looks; decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import slimlab as sl
+from slimlab.importance import CRITERIA
+
+from slimlab_widgets import views
+from slimlab_widgets.panels import describe
+from slimlab_widgets.state import State, folder_for
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from slimlab import Graph, Preview, Task
+
+    from slimlab_widgets.jobs import Progress
+    from slimlab_widgets.publisher import Publisher
+
+
+class Screen:
+    """Publishes what differs between two states, and makes the static pictures.
+
+    Parameters
+    ----------
+    graph, task
+        What the states are about.
+    publisher
+        Where values go; they are made only when they are sent.
+    """
+
+    def __init__(self, graph: Graph, task: Task, publisher: Publisher) -> None:
+        self._graph = graph
+        self._images = len(task.test)
+        self._metric = {"metric": task.metric.name, "unit": task.metric.unit}
+        self._publisher = publisher
+
+    def show(self, old: State | None, new: State) -> None:
+        """Publish what changed; everything when there is no old state."""
+
+        def differs(*names: str) -> bool:
+            return old is None or any(getattr(old, n) is not getattr(new, n) for n in names)
+
+        changed: dict[str, Callable[[], object]] = {}
+        if differs("sensitivity"):
+            changed["curves_view"] = lambda: views.curves_view(new.sensitivity)
+        if differs("sensitivity", "ratios", "ratios_name", "revision"):
+            changed["picked_view"] = lambda: self._picked(new)
+        if differs("settings", "chosen"):
+            changed["settings_view"] = lambda: self._settings(new)
+        if differs("candidates", "chosen"):
+            changed["candidates_view"] = lambda: views.candidates_view(
+                new.candidates, new.chosen, **self._metric
+            )
+        if differs("running"):
+            changed["run_view"] = lambda: self._run(new)
+        if differs("comparison"):
+            changed["comparison_view"] = lambda: views.comparison_view(
+                new.comparison, unit=self._metric["unit"]
+            )
+        if changed:
+            self._publisher.put(**changed)
+
+    def show_job(self, progress: Callable[[], Progress]) -> None:
+        """Publish how far the job is when the value is sent, not when it was put."""
+        self._publisher.put(job_view=lambda: views.job_view(progress()))
+
+    def preview(self, state: State) -> Preview:
+        """What the core predicts for the picked ratios."""
+        return sl.preview(self._graph, state.ratios or sl.Ratios({}), state.sensitivity)
+
+    def figures(self, state: State) -> list[Figure]:
+        """Pictures of what is on the bench, the most advanced first."""
+        plots = sl.plots
+        ratios = state.ratios or sl.Ratios({})
+        found: list[Figure] = []
+        if state.comparison is not None:
+            found.append(plots.tradeoff(state.comparison))
+        if state.running.history is not None:
+            found.append(plots.training_history(state.running.history))
+        if state.sensitivity is not None and state.sensitivity.cells:
+            found.append(plots.sensitivity_curves(state.sensitivity, ratios=ratios))
+        if ratios or not found:
+            found.append(plots.pruned_widths(self._graph, ratios))
+        return found
+
+    def summary(self, state: State, heading: Mapping[str, Any]) -> str:
+        """What is on the bench, in words."""
+        lines = [f"SlimLab workbench: {heading['model']} on {heading['task']}."]
+        if state.sensitivity is not None:
+            cells = len(state.sensitivity.layers) * len(state.sensitivity.ratios)
+            lines.append(f"Scanned {len(state.sensitivity.cells)} of {cells} cells.")
+        lines.append(describe(self.preview(state), self._graph))
+        if state.comparison is not None:
+            lines.append(str(state.comparison.to_frame().to_string(index=False)))
+        return "\n".join(lines)
+
+    def _picked(self, state: State) -> dict[str, Any]:
+        ratios = state.ratios or sl.Ratios({})
+        origin = {**state.asked_by, "revision": state.revision}
+        return views.picked_view(
+            ratios, self.preview(state), name=state.ratios_name, origin=origin
+        )
+
+    def _run(self, state: State) -> dict[str, Any]:
+        name, history, steps = state.running.name, state.running.history, state.running.steps
+        return views.run_view(name, history, steps=steps, **self._metric)
+
+    def _settings(self, state: State) -> dict[str, Any]:
+        folder = state.settings.folder or (folder_for(state.chosen) if state.chosen else "")
+        facts = {"images_max": self._images, "criteria": list(CRITERIA)}
+        return {**asdict(state.settings), "folder": folder, **facts}

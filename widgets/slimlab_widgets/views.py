@@ -1,0 +1,245 @@
+"""Top floor. Core values as the small JSON that the browser draws; pure functions, no widget.
+
+Each function makes one trait of a widget. The shapes are those of `widgets/js/src/types.ts`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from slimlab.compare import LATENCY_BATCH
+
+if TYPE_CHECKING:
+    from slimlab import Comparison, Graph, History, Preview, Sensitivity
+    from slimlab.sensitivity import Cell
+
+    from slimlab_widgets.jobs import Progress
+    from slimlab_widgets.state import Candidate
+
+Json = dict[str, Any]
+
+# A longer series of losses looks the same on a screen and is slower to send.
+_MOST_POINTS = 400
+
+
+def graph_view(graph: Graph) -> Json:
+    """The table of layers, and the cost model from which the browser predicts."""
+    covered = {row["layer"]: row for row in graph.coverage.to_frame().to_dict("records")}
+    layers = []
+    for row in graph.profile.to_frame().to_dict("records"):
+        found = covered.get(row["layer"])
+        layers.append(
+            {
+                "layer": row["layer"],
+                "type": row["type"],
+                "output": _shape(row["output"]),
+                "params": int(row["params"]),
+                "macs": int(row["macs"]),
+                "bytes": int(row["bytes"]),
+                # None: a layer such as BatchNorm, which makes no channels and follows its input.
+                "prunable": None if found is None else bool(found["prunable"]),
+                "group": _text(found, "group"),
+                "reason": _text(found, "reason"),
+            }
+        )
+    totals = {
+        "macs": graph.macs,
+        "params": graph.params,
+        "bytes": graph.bytes,
+        "macs_share": float(graph.coverage.macs_share),
+        "params_share": float(graph.coverage.params_share),
+    }
+    return {"cost": graph.cost.to_dict(), "layers": layers, "totals": totals}
+
+
+def curves_view(sensitivity: Sensitivity | None) -> Json:
+    """Every curve that has at least one point, with its interval and its predicted drops."""
+    if sensitivity is None:
+        return {}
+    curves = []
+    for layer in sensitivity.layers:
+        cells = sensitivity.curve(layer)
+        if not cells:
+            continue
+        points = [
+            {
+                "ratio": float(cell.ratio),
+                "value": float(cell.metric),
+                **_interval(cell, sensitivity.baseline),
+                "drop": float(cell.drop),
+            }
+            for cell in cells
+        ]
+        ratios, drops = sensitivity.fitted(layer)
+        fit = [[float(r), float(d)] for r, d in zip(ratios, drops, strict=True)]
+        curves.append({"layer": layer, "points": points, "fit": fit})
+    return {
+        "metric": sensitivity.metric,
+        "unit": sensitivity.unit,
+        "baseline": _number(sensitivity.baseline),
+        "criterion": sensitivity.criterion,
+        "images": sensitivity.images,
+        "complete": sensitivity.complete,
+        "measured": len(sensitivity.cells),
+        "planned": len(sensitivity.layers) * len(sensitivity.ratios),
+        "ratios": [float(ratio) for ratio in sensitivity.ratios],
+        "layers": list(sensitivity.layers),
+        "curves": curves,
+    }
+
+
+def picked_view(
+    ratios: Mapping[str, float], preview: Preview | None, *, name: str, origin: Json | None = None
+) -> Json:
+    """The ratios, and what the kernel predicts for them.
+
+    Parameters
+    ----------
+    ratios
+        Layer to pruning ratio.
+    preview
+        The kernel's own numbers for them.
+    name
+        What a model pruned with them would be called.
+    origin
+        `view` and `seq` of the request these ratios came with, for the view that sent it.
+    """
+    kept = {layer: float(ratio) for layer, ratio in ratios.items() if ratio > 0}
+    return {"ratios": kept, "name": name, "preview": preview_view(preview), **(origin or {})}
+
+
+def preview_view(preview: Preview | None) -> Json | None:
+    """Totals and widths after pruning."""
+    if preview is None:
+        return None
+    return {
+        "macs": int(preview.macs),
+        "params": int(preview.params),
+        "bytes": int(preview.bytes),
+        "drop": _number(preview.drop),
+        "widths": {layer: list(pair) for layer, pair in preview.widths.items()},
+    }
+
+
+def run_view(
+    name: str, history: History | None, *, metric: str, unit: str, steps: int = 0
+) -> Json:
+    """Loss and accuracy against training steps."""
+    records = history.records if history is not None else ()
+    loss = [(r.step, float(r.loss)) for r in records if r.loss is not None]
+    score = [(r.step, float(r.metric)) for r in records if r.metric is not None]
+    last = max((r.step for r in records), default=0)
+    return {
+        "name": name,
+        "metric": metric,
+        "unit": unit,
+        "loss": _thinned(loss),
+        "score": [list(pair) for pair in score],
+        "steps": max(steps, last),
+    }
+
+
+def candidates_view(
+    candidates: tuple[Candidate, ...], chosen: str, *, metric: str, unit: str
+) -> Json:
+    """The pruned models so far."""
+    rows = [
+        {
+            "name": c.name,
+            "macs": int(c.preview.macs),
+            "params": int(c.preview.params),
+            "bytes": int(c.preview.bytes),
+            "drop": _number(c.preview.drop),
+            "epochs": c.epochs,
+            "score": c.score,
+        }
+        for c in candidates
+    ]
+    return {"rows": rows, "chosen": chosen, "metric": metric, "unit": unit}
+
+
+def comparison_view(comparison: Comparison | None, *, unit: str = "%") -> Json:
+    """One row a trial, as `Comparison.to_frame` has them."""
+    if comparison is None:
+        return {}
+    frame = comparison.to_frame()
+    metric = metric_column(list(frame.columns))
+    rows = [
+        {
+            "name": str(row["name"]),
+            "score": _number(row[metric]),
+            "drop": _number(row["drop"]),
+            "macs": int(row["macs"]),
+            "params": int(row["params"]),
+            "bytes": int(row["bytes"]),
+            "latency": _number(row.get("latency_ms")),
+            "latency_low": _number(row.get("latency_low")),
+            "latency_high": _number(row.get("latency_high")),
+            "pareto": bool(row["pareto"]),
+        }
+        for row in frame.to_dict("records")
+    ]
+    return {"metric": metric, "unit": unit, "batch": LATENCY_BATCH, "rows": rows}
+
+
+def metric_column(columns: list[str]) -> str:
+    """The column of a comparison that holds the main metric: the one after the name.
+
+    Examples
+    --------
+    >>> from slimlab_widgets.views import metric_column
+    >>> metric_column(["name", "top1", "drop", "macs"])
+    'top1'
+    """
+    return columns[columns.index("name") + 1]
+
+
+def job_view(progress: Progress) -> Json:
+    """The running job, or how the last one ended."""
+    left = progress.left
+    return {
+        "kind": progress.kind,
+        "status": progress.status,
+        "label": progress.label,
+        "done": progress.done,
+        "total": progress.total,
+        "elapsed": round(progress.elapsed, 1),
+        "left": None if left is None else round(left, 1),
+        "message": progress.message,
+        "details": progress.details,
+    }
+
+
+def _interval(cell: Cell, baseline: float) -> Json:
+    """Ends of the metric's interval: those of the drop, seen from the measured metric."""
+    is_loss = abs(baseline + cell.drop - cell.metric) < abs(baseline - cell.drop - cell.metric)
+    sign = -1.0 if is_loss else 1.0
+    ends = sorted(cell.metric + sign * (cell.drop - end) for end in (cell.low, cell.high))
+    return {"low": float(ends[0]), "high": float(ends[1])}
+
+
+def _thinned(points: list[tuple[int, float]]) -> list[list[float]]:
+    """Means of neighbouring points where there are too many; the last point stays as it is."""
+    if len(points) <= _MOST_POINTS:
+        return [[step, value] for step, value in points]
+    groups = np.array_split(np.asarray(points[:-1], dtype=float), _MOST_POINTS - 1)
+    means = [[round(float(g[:, 0].mean()), 1), float(g[:, 1].mean())] for g in groups]
+    return [*means, [points[-1][0], points[-1][1]]]
+
+
+def _number(value: Any) -> float | None:
+    if value is None or math.isnan(value):
+        return None
+    return float(value)
+
+
+def _text(row: Mapping[str, Any] | None, column: str) -> str:
+    value = None if row is None else row[column]
+    return value if isinstance(value, str) else ""
+
+
+def _shape(value: Any) -> str:
+    return " × ".join(str(n) for n in value[1:]) if len(value) else ""

@@ -1,0 +1,86 @@
+"""Top floor. The workbench's long works, as generators of steps or functions; no widget, no thread.
+
+Everything here is a call or two into the core: what a click does, a script can do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import slimlab as sl
+from slimlab.errors import PlanError
+from slimlab.steps import Step, Stopped
+
+from slimlab_widgets.state import BASELINE, Candidate, State
+
+if TYPE_CHECKING:
+    from paddle.nn import Layer
+    from slimlab import Graph, History, Task, Trial
+
+# Steps that the bar is divided into for each model that is measured.
+_UNITS = 100
+
+
+def prune(model: Layer, graph: Graph, state: State, name: str) -> Candidate:
+    """Cut the picked ratios out of a copy of the model.
+
+    Raises
+    ------
+    PlanError
+        When nothing is picked.
+    """
+    ratios = state.ratios
+    if not ratios or not any(ratios.values()):
+        msg = "All pruning ratios are 0: there is nothing to prune. Pick ratios first."
+        raise PlanError(msg)
+    plan = sl.plan_pruning(model, graph, ratios, criterion=state.settings.criterion)
+    preview = sl.preview(graph, ratios, state.sensitivity)
+    return Candidate(name, sl.prune(model, plan), ratios, preview)
+
+
+def tuned(candidate: Candidate, model: Layer, history: History) -> Candidate:
+    """The candidate with its model trained on, as far as the training came."""
+    scores = [r.metric for r in history.records if r.metric is not None]
+    epochs = max((r.epoch for r in history.records), default=0.0)
+    last = history.records[-1] if history.records else None
+    # A training that was stopped ends on a step that wasn't evaluated: its accuracy isn't known.
+    score = scores[-1] if scores and last is not None and last.metric is not None else None
+    return replace(
+        candidate,
+        model=model,
+        history=history,
+        epochs=round(candidate.epochs + epochs, 2),
+        score=score,
+    )
+
+
+def iter_trials(
+    model: Layer, task: Task, state: State
+) -> Generator[Step[tuple[Trial, ...]], None, tuple[Trial, ...]]:
+    """Measure the baseline and every candidate that has not been measured as it is now."""
+    known = {trial.name: trial for trial in state.trials}
+    bench: list[tuple[str, Layer, History | None]] = [(BASELINE, model, None)]
+    bench += [(c.name, c.model, c.history) for c in state.candidates]
+    todo = [entry for entry in bench if entry[0] not in known]
+    total = _UNITS * len(todo)
+    try:
+        for n, (name, layer, history) in enumerate(todo):
+            steps = sl.iter_measure_trial(name, layer, task, history=history)
+            trial: Any = None
+            # Not `yield from`: a stop must end here, not inside one model's measurement.
+            while True:
+                try:
+                    step = next(steps)
+                except StopIteration as end:
+                    trial = end.value
+                    break
+                part = _UNITS * step.done // max(1, step.total)
+                yield Step(_UNITS * n + part, total, f"{name}, {step.label}")
+            known[name] = trial
+            measured = tuple(known[entry[0]] for entry in bench if entry[0] in known)
+            yield Step(_UNITS * (n + 1), total, name, measured)
+    except Stopped:
+        steps.close()
+    return tuple(known[entry[0]] for entry in bench if entry[0] in known)
