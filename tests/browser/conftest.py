@@ -138,7 +138,9 @@ class Lab:
 
     def save(self) -> None:
         """Save the notebook that is open."""
-        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save').then(() => null)")
+        self.page.evaluate(
+            "() => window.jupyterapp.commands.execute('docmanager:save').then(() => null)"
+        )
 
     def text(self) -> str:
         """Give all text that the page shows."""

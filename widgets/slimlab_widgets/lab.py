@@ -31,7 +31,9 @@ def shipped_notebooks() -> Path:
     for folder in (clone, installed):
         if (folder / FIRST_NOTEBOOK).is_file():
             return folder
-    msg = f"No {FIRST_NOTEBOOK} in {clone} or {installed}: reinstall slimlab, or start from a clone."
+    msg = (
+        f"No {FIRST_NOTEBOOK} in {clone} or {installed}: reinstall slimlab, or start from a clone."
+    )
     raise FileNotFoundError(msg)
 
 

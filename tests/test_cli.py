@@ -1,0 +1,96 @@
+"""The `slimlab` command: help, version, and what `slimlab lab` hands over."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from slimlab import cli
+from slimlab_widgets import lab
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"slimlab {importlib.metadata.version('slimlab')}\n"
+
+
+def test_help_names_the_commands_and_shows_examples(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    text = capsys.readouterr().out
+    assert "open JupyterLab on the quickstart" in text
+    assert "slimlab lab --no-browser --port 9999" in text
+
+
+def test_no_command_shows_the_help(capsys):
+    assert cli.main([]) == 2
+    assert "usage: slimlab" in capsys.readouterr().out
+
+
+def test_unknown_command_is_refused_with_the_known_ones(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["labb"])
+    assert stop.value.code == 2
+    assert "'lab'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def launched(monkeypatch) -> list:
+    """Record what would be launched."""
+    calls: list = []
+    monkeypatch.setattr(lab, "launch", lambda *arguments: calls.append(arguments))
+    return calls
+
+
+def test_lab_passes_jupyter_options_on(launched, tmp_path):
+    arguments = ["lab", "--work", str(tmp_path), "--no-browser", "--port", "9999"]
+    assert cli.main(arguments) == 0
+    assert launched == [(tmp_path, ["--no-browser", "--port", "9999"])]
+
+
+def test_lab_without_jupyter_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "jupyterlab", None)
+    assert cli.main(["lab"]) == 1
+    error = capsys.readouterr().err
+    assert "jupyterlab" in error
+    assert "pip install 'slimlab[widgets]'" in error
+
+
+def test_notebooks_are_copied_once_and_never_overwritten(tmp_path):
+    source, work = tmp_path / "shipped", tmp_path / "deep" / "work"
+    source.mkdir()
+    (source / "01.ipynb").write_text("first")
+    assert lab.copy_notebooks(source, work) == [work / "01.ipynb"]
+    (work / "01.ipynb").write_text("mine")
+    (source / "02.ipynb").write_text("second")
+    assert lab.copy_notebooks(source, work) == [work / "02.ipynb"]
+    assert (work / "01.ipynb").read_text() == "mine"
+    assert sorted(path.name for path in work.iterdir()) == ["01.ipynb", "02.ipynb"]
+
+
+def test_lab_keeps_the_token_and_listens_on_this_machine(tmp_path):
+    options = lab.server_options(tmp_path)
+    assert "--ServerApp.ip=127.0.0.1" in options
+    assert not any("token" in option.lower() for option in options)
+
+
+def test_the_users_own_configuration_comes_after_ours():
+    path = lab.environment({"JUPYTER_CONFIG_PATH": "/theirs"})["JUPYTER_CONFIG_PATH"]
+    assert path.split(os.pathsep) == [str(lab.CONFIG), "/theirs"]
+    assert lab.environment({})["JUPYTER_CONFIG_PATH"] == str(lab.CONFIG)
+
+
+def test_the_installed_command_is_there():
+    command = Path(sys.executable).with_name("slimlab")
+    if not command.is_file():
+        pytest.skip("slimlab is not installed into this Python; it is only on its path")
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stdout.startswith("slimlab ")
