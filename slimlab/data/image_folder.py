@@ -1,0 +1,166 @@
+"""Floor 1. Tasks from a folder of a user's own images, one subfolder a class; reads with Pillow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import paddle
+from PIL import Image, UnidentifiedImageError
+
+from slimlab.data.augment import ShiftAndFlip
+from slimlab.errors import TaskError, nearest
+from slimlab.loaders import fixed_order
+from slimlab.task import Task
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+MODES = {1: "L", 3: "RGB"}
+Items = list[tuple[Path, int]]
+
+
+class ImageFiles(paddle.io.Dataset):
+    """Images read from files when they are asked for.
+
+    Parameters
+    ----------
+    items
+        File and label of each image.
+    size
+        Images are resized to ``size x size`` pixels.
+    channels
+        1 for grey, 3 for colour.
+
+    Every image is ``(channels, size, size)`` float32 from -1 to 1.
+    """
+
+    def __init__(self, items: Sequence[tuple[Path, int]], *, size: int, channels: int) -> None:
+        super().__init__()
+        self._items = list(items)
+        self._size = size
+        self._mode = MODES[channels]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        path, label = self._items[index]
+        try:
+            with Image.open(path) as image:
+                # Resizing reads all pixels, so a file that was cut off shows here.
+                resized = image.convert(self._mode).resize((self._size, self._size))
+        except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+            what = "is empty" if path.stat().st_size == 0 else f"can't be read ({error})"
+            msg = f"The image {path} {what}; repair or remove it."
+            raise TaskError(msg, path=str(path)) from error
+        pixels = np.asarray(resized, np.float32).reshape(self._size, self._size, -1)
+        return np.ascontiguousarray(pixels.transpose(2, 0, 1)) / 127.5 - 1.0, label
+
+
+def image_folder(
+    path: str | Path,
+    *,
+    size: int = 224,
+    channels: int = 3,
+    test_share: float = 0.2,
+    flip: bool = True,
+    name: str | None = None,
+) -> Task:
+    """Make a task from images in folders, one subfolder a class.
+
+    Either ``path/train/CLASS/*`` and ``path/test/CLASS/*``, or ``path/CLASS/*`` alone, of which
+    every class then gives `test_share` to the test split, the same on every machine. Classes are
+    numbered in the alphabetical order of their folders. Images are read when they are needed.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    size
+        Images are resized to ``size x size`` pixels.
+    channels
+        1 for grey, 3 for colour.
+    test_share
+        Share of each class in the test split, in (0, 1), where there is no ``test`` folder.
+    flip
+        Mirror half of the training images; they are also shifted by up to a 14th of their size.
+    name
+        Names the task in tables; the folder's name when None.
+
+    Raises
+    ------
+    TaskError
+        When the folder is missing, has fewer than two classes, a class has too few images, or the
+        two splits have different classes. An image that is empty or damaged is named when it is
+        read.
+    """
+    root = Path(path)
+    if channels not in MODES or size < 1 or not 0 < test_share < 1:
+        msg = (
+            f"image_folder needs channels 1 or 3 (found {channels}), size of at least 1 (found "
+            f"{size}) and test_share inside (0, 1) (found {test_share})."
+        )
+        raise TaskError(msg, channels=channels, size=size, test_share=test_share)
+    if (root / "train").is_dir() and (root / "test").is_dir():
+        classes = _classes(root / "train")
+        _check_same(root, classes, _classes(root / "test"))
+        train, test = _items(root / "train", classes), _items(root / "test", classes)
+    else:
+        classes = _classes(root)
+        train, test = _split(root, classes, test_share)
+    return Task.from_datasets(
+        ImageFiles(train, size=size, channels=channels),
+        ImageFiles(test, size=size, channels=channels),
+        num_classes=len(classes),
+        name=name or root.resolve().name,
+        augment=ShiftAndFlip(shift=size // 14, flip=flip, fill=0.0),
+    )
+
+
+def _classes(root: Path) -> list[str]:
+    if not root.is_dir():
+        msg = f"There is no folder {root}; give one with a subfolder for each class."
+        raise TaskError(msg, path=str(root))
+    classes = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if len(classes) < 2:
+        msg = f"{root} has {len(classes)} subfolders; at least two are needed, one for each class."
+        raise TaskError(msg, path=str(root), classes=tuple(classes))
+    return classes
+
+
+def _items(root: Path, classes: list[str]) -> Items:
+    items: Items = []
+    for label, name in enumerate(classes):
+        paths = sorted(p for p in (root / name).rglob("*") if p.suffix.lower() in SUFFIXES)
+        if not paths:
+            msg = f"{root / name} holds no image; images end in {', '.join(SUFFIXES[:4])}, ..."
+            raise TaskError(msg, path=str(root / name))
+        items += [(path, label) for path in paths]
+    return items
+
+
+def _split(root: Path, classes: list[str], test_share: float) -> tuple[Items, Items]:
+    """Give the training and the test images, with every class in both."""
+    train: Items = []
+    test: Items = []
+    found = _items(root, classes)
+    for label, name in enumerate(classes):
+        items = [item for item in found if item[1] == label]
+        count = max(1, round(test_share * len(items)))
+        if count >= len(items):
+            msg = (
+                f"{root / name} holds {len(items)} images; with test_share={test_share} none would "
+                "be left to train on."
+            )
+            raise TaskError(msg, path=str(root / name), images=len(items))
+        order = fixed_order(len(items))
+        test += [items[i] for i in order[:count]]
+        train += [items[i] for i in order[count:]]
+    return train, test
+
+
+def _check_same(root: Path, train: list[str], test: list[str]) -> None:
+    for extra in sorted(set(train) ^ set(test)):
+        here, other = ("train", test) if extra in train else ("test", train)
+        msg = f"Class {extra!r} is only in {root / here}. {nearest(extra, other)}"
+        raise TaskError(msg, path=str(root), name=extra)

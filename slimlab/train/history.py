@@ -1,0 +1,44 @@
+"""Floor 2. What happened during a training, as a frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Record:
+    """One training step, or one evaluation, of a history.
+
+    Attributes
+    ----------
+    step, epoch
+        Training steps done, and the same in passes over the training data.
+    loss
+        Of the step's batch, before its update; None at step 0, where nothing was trained yet.
+    learning_rate
+        The step's.
+    metric
+        The task's main metric on the test images after this step, in the metric's unit; None where
+        it wasn't measured.
+    """
+
+    step: int
+    epoch: float
+    loss: float | None
+    learning_rate: float
+    metric: float | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """What happened during a training, in order."""
+
+    records: tuple[Record, ...] = ()
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row a record: `step, epoch, loss, learning_rate, metric` (NaN for None)."""
+        names = ["step", "epoch", "loss", "learning_rate", "metric"]
+        frame = pd.DataFrame([asdict(record) for record in self.records], columns=names)
+        return frame.astype({"step": int} | dict.fromkeys(names[1:], float))
