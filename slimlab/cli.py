@@ -47,8 +47,8 @@ def parser() -> argparse.ArgumentParser:
         help="open JupyterLab on the quickstart notebook",
         description=(
             "Open JupyterLab on the quickstart notebook. It listens on this machine only, and"
-            " prints its address with the token that opens it. Options that are not listed here go to"
-            " JupyterLab, such as --no-browser or --port 9999."
+            " prints its address with the token that opens it. Options that are not listed here go"
+            " to JupyterLab, such as --no-browser or --port 9999."
         ),
         allow_abbrev=False,
     )

@@ -11,8 +11,8 @@ import pytest
 PROBE = """
 import json, os, socket, sys, threading
 
-import paddle  # its own import is not ours to judge
-import pandas, scipy, sklearn, pydantic, yaml, safetensors, tqdm.auto
+import paddle  # what other packages do on import is not ours to judge
+import matplotlib, pandas, scipy, sklearn, pydantic, yaml, safetensors, tqdm.auto
 
 os.chdir({folder!r})
 written, connected, started = [], [], []

@@ -20,7 +20,7 @@ from packaging.version import Version
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    tomllib = pytest.importorskip("tomli")
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ("slimlab", "widgets/slimlab_widgets")
@@ -106,11 +106,9 @@ def pyproject_python() -> str:
 
 
 def test_the_dev_extra_builds_the_packages_without_isolation():
-    dev = {
-        Requirement(line).name for line in pyproject()["project"]["optional-dependencies"]["dev"]
-    }
-    build = {Requirement(line).name for line in pyproject()["build-system"]["requires"]}
-    assert build <= dev
+    dev = pyproject()["project"]["optional-dependencies"]["dev"]
+    build = pyproject()["build-system"]["requires"]
+    assert {Requirement(line).name for line in build} <= {Requirement(line).name for line in dev}
 
 
 def marker_environment(python: str, system: str, machine: str) -> dict[str, str]:
@@ -139,10 +137,9 @@ def test_the_lock_satisfies_pyproject(python, system, machine):
             pins[requirement.name] = Version(pin.version)
     wanted = declared("widgets", "test", "dev")
     for name, requirement in wanted.items():
-        if name != "slimlab":
-            assert pins[name] in requirement.specifier, (
-                f"{requirement} is not in the lock: make lock"
-            )
+        marker = requirement.marker
+        if name != "slimlab" and (marker is None or marker.evaluate(environment)):
+            assert pins[name] in requirement.specifier, f"{requirement}: run make lock"
 
 
 def test_every_pin_has_hashes():

@@ -36,18 +36,9 @@ def main() -> int:
     # Local mirrors and wheel folders must not find their way into the lock.
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("UV_", "PIP_"))}
     environment["UV_PYTHON_DOWNLOADS"] = "never"
-    command = [
-        *python,
-        "uv",
-        "pip",
-        "compile",
-        *OPTIONS,
-        "pyproject.toml",
-        "-o",
-        "requirements.lock",
-    ]
+    command = [*python, "uv", "pip", "compile", *OPTIONS, "--output-file=requirements.lock"]
     # uv keeps the versions of an existing lock where they still fit; `--upgrade` takes the newest.
-    command += sys.argv[1:]
+    command += [*sys.argv[1:], "pyproject.toml"]
     return subprocess.run(
         command, cwd=ROOT, env=environment, check=False, stdout=subprocess.DEVNULL
     ).returncode

@@ -73,7 +73,7 @@ def find_npm() -> str | None:
 def ensure(find: Callable[[], Path | None], package: str) -> Path | None:
     """Give what `find` finds, after installing Debian's `package` where that is possible."""
     found = find()
-    if found is not None or os.environ.get("CHROME", "") and find is find_chrome:
+    if found is not None or (find is find_chrome and os.environ.get("CHROME")):
         return found
     apt = shutil.which("apt-get")
     if apt is None or not hasattr(os, "geteuid") or os.geteuid() != 0:

@@ -50,10 +50,16 @@ RESULTS = ROOT / "test-results" / "browser"
 SIZE = {"width": 1280, "height": 800}
 # The sandbox needs rights that containers rarely give, and only pages of this machine are opened;
 # the rest keeps the browser from calling home.
-CHROME_OPTIONS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync --disable-dev-shm-usage"
-).split()
+CHROME_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
 START_SECONDS = 90
 KERNEL_READY = """() => {
     const app = window.jupyterapp, widget = app && app.shell.currentWidget;
@@ -262,7 +268,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def lab(request: pytest.FixtureRequest, page: Page, server: Server) -> Iterator[Lab]:
-    """Give a page on the server; end its kernels after the test, keep what it showed if it failed."""
+    """Give a page on the server; keep what it showed if the test fails, end its kernels."""
     opened = Lab(page, server)
 
     def on_console(message: ConsoleMessage) -> None:

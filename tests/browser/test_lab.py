@@ -20,9 +20,7 @@ def test_the_printed_address_opens_the_quickstart(lab, server):
 
 def test_no_news_no_dialog_no_request_that_leaves_the_machine(lab):
     lab.open_notebook()
-    lab.page.wait_for_timeout(
-        2000
-    )  # the news toast came after a second where it was not turned off
+    lab.page.wait_for_timeout(2000)  # where it is not turned off, news come within a second
     assert lab.page.locator(".jp-Dialog").count() == 0
     assert lab.page.locator(".jp-toastContainer, .Toastify__toast").count() == 0
     outside = [

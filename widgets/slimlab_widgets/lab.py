@@ -31,9 +31,7 @@ def shipped_notebooks() -> Path:
     for folder in (clone, installed):
         if (folder / FIRST_NOTEBOOK).is_file():
             return folder
-    msg = (
-        f"No {FIRST_NOTEBOOK} in {clone} or {installed}: reinstall slimlab, or start from a clone."
-    )
+    msg = f"No {FIRST_NOTEBOOK} in {clone} or {installed}: install slimlab again."
     raise FileNotFoundError(msg)
 
 
@@ -111,7 +109,7 @@ def launch(work: Path, arguments: Sequence[str] = ()) -> None:
     arguments
         Further options for JupyterLab, such as `--no-browser` or `--port=9999`.
     """
-    from jupyterlab.labapp import LabApp  # noqa: PLC0415 - slow, and only needed here
+    from jupyterlab.labapp import LabApp  # slow, and only needed here
 
     work = work.expanduser().resolve()
     copy_notebooks(shipped_notebooks(), work)
