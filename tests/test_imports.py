@@ -12,7 +12,7 @@ PROBE = """
 import json, os, socket, sys, threading
 
 import paddle  # what other packages do on import is not ours to judge
-import matplotlib, pandas, scipy, sklearn, pydantic, yaml, safetensors, tqdm.auto
+import matplotlib.figure, pandas, scipy, sklearn, pydantic, yaml, safetensors, tqdm.auto
 
 os.chdir({folder!r})
 written, connected, started = [], [], []
