@@ -1,7 +1,84 @@
 """SlimLab: compress PaddlePaddle models, and see what each step costs and saves."""
 
-from slimlab.errors import SlimLabError
-from slimlab.graph import trace
-from slimlab.plan import plan_pruning
-from slimlab.prune import prune, masked
+from slimlab import plots
+from slimlab.allocate import Preview, preview, ratios_within_drop, uniform_ratios
+from slimlab.artifact import load, save
+from slimlab.compare import Comparison, Trial, compare, iter_measure_trial, measure_trial
+from slimlab.data import image_folder, load_task
+from slimlab.errors import (
+    ArtifactError,
+    ExportError,
+    PlanError,
+    RecipeError,
+    SlimLabError,
+    TaskError,
+    UnsupportedOpError,
+)
+from slimlab.evaluate import Scores, evaluate, iter_evaluate
+from slimlab.graph import ChannelGroup, Coverage, Graph
+from slimlab.grouping import profile, trace
+from slimlab.latency import Latency, iter_measure_latency, measure_latency
+from slimlab.plan import PruningPlan, plan_pruning
+from slimlab.profile import Profile
+from slimlab.prune import masked, prune
 from slimlab.ratios import Ratios, Scope
+from slimlab.scan import iter_scan_sensitivity, scan_sensitivity
+from slimlab.sensitivity import Cell, Sensitivity
+from slimlab.steps import Step, finish_early
+from slimlab.task import Metric, Task
+from slimlab.train import History, fine_tune, iter_fine_tune
+from slimlab.zoo import load_model
+
+__all__ = [
+    "load_task",
+    "image_folder",
+    "Task",
+    "Metric",
+    "load_model",
+    "trace",
+    "profile",
+    "Graph",
+    "ChannelGroup",
+    "Coverage",
+    "Profile",
+    "evaluate",
+    "iter_evaluate",
+    "Scores",
+    "scan_sensitivity",
+    "iter_scan_sensitivity",
+    "Sensitivity",
+    "Cell",
+    "Ratios",
+    "Scope",
+    "uniform_ratios",
+    "ratios_within_drop",
+    "preview",
+    "Preview",
+    "plan_pruning",
+    "PruningPlan",
+    "masked",
+    "prune",
+    "fine_tune",
+    "iter_fine_tune",
+    "History",
+    "measure_latency",
+    "iter_measure_latency",
+    "Latency",
+    "measure_trial",
+    "iter_measure_trial",
+    "compare",
+    "Trial",
+    "Comparison",
+    "save",
+    "load",
+    "plots",
+    "Step",
+    "finish_early",
+    "SlimLabError",
+    "UnsupportedOpError",
+    "PlanError",
+    "TaskError",
+    "RecipeError",
+    "ArtifactError",
+    "ExportError",
+]

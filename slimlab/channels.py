@@ -1,11 +1,12 @@
 """Floor 1. Which elements of which tensors must be removed together, as constraints over atoms.
 
 Every index along every axis of every parameter is an *atom*. Walking the program once, each value
-gets, for every axis, an array that names the atom each index belongs to. Operators tie atoms together
-(a convolution ties its input's channels to its filters' second axis) or freeze them (they reach the
-network's output). At the end the connected components of atoms are the channels that can be removed,
-with exact index maps through concatenation and reshape. This is the coupling of DepGraph (Fang et
-al., CVPR 2023, arXiv 2301.12900), solved for single indices instead of for layers.
+gets, for every axis, an array that names the atom each index belongs to. Operators tie atoms
+together (a convolution ties its input's channels to its filters' second axis) or freeze them (they
+reach the network's output). At the end the connected components of atoms are the channels that can
+be removed, with exact index maps through concatenation and reshape. This is the coupling of
+DepGraph (Fang et al., CVPR 2023, arXiv 2301.12900), solved for single indices instead of for
+layers.
 
 Knows nothing of particular operators (`rules.py`) nor of what groups are used for (`graph.py`).
 """
@@ -38,7 +39,8 @@ class Axis:
 class Channels:
     """The constraints gathered while walking a program.
 
-    Rules call `labels`, `couple`, `freeze`, `produces`, `consumes` and `set`; `solve` is called once.
+    Rules call `labels`, `couple`, `freeze`, `produces`, `consumes` and `set`; `solve` is called
+    once.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """Floor 1. MACs, parameters and bytes of a network as a function of its group widths.
 
-Every tensor costs a coefficient times the product of its axes' lengths, and an axis is a constant plus
-a whole number of indices for every channel that is kept. So the cost of any widths is a few array
-operations: exact, and fast enough for a slider. The same numbers, as JSON, serve the browser.
+Every tensor costs a coefficient times the product of its axes' lengths, and an axis is a constant
+plus a whole number of indices for every channel that is kept. So the cost of any widths is a few
+array operations: exact, and fast enough for a slider. The same numbers, as JSON, serve the browser.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class Cost:
             widths = np.asarray(kept, dtype=np.float64)
         constants, matrix = self._lengths
         lengths = constants + matrix @ widths
-        return np.multiply.reduce(lengths.reshape(len(self.terms), -1), axis=1)
+        return np.asarray(np.prod(lengths.reshape(len(self.terms), -1), axis=1))
 
     @cached_property
     def _number(self) -> dict[str, int]:

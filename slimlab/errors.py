@@ -84,4 +84,4 @@ def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
     if not names:
         return "There are none."
     shown = ", ".join(repr(n) for n in names[:8])
-    return f"Known: {shown}{', ...' if len(names) > 8 else ''}."  # noqa: PLR2004
+    return f"Known: {shown}{', ...' if len(names) > 8 else ''}."

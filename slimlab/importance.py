@@ -15,7 +15,6 @@ from paddle.nn import Layer
 
 from slimlab.errors import PlanError, nearest
 from slimlab.graph import ChannelGroup, Member
-from slimlab.layers import Tensors
 
 Array = NDArray[np.float64]
 
@@ -79,7 +78,8 @@ def channel_scores(model: Layer, group: ChannelGroup, name: str = "l1_norm") -> 
     scores = np.asarray(CRITERIA[name](group_weights(model, group)), dtype=np.float64)
     if scores.shape != (group.width,) or not np.isfinite(scores).all():
         msg = (
-            f"Criterion {name!r} gave scores of shape {scores.shape} for group {group.name!r}; a finite "
+            f"Criterion {name!r} gave scores of shape {scores.shape} for group {group.name!r}; a "
+            "finite "
             f"number for each of its {group.width} channels is needed."
         )
         raise PlanError(msg, criterion=name, group=group.name)
@@ -88,14 +88,14 @@ def channel_scores(model: Layer, group: ChannelGroup, name: str = "l1_norm") -> 
 
 def group_weights(model: Layer, group: ChannelGroup) -> GroupWeights:
     """Collect what a criterion sees of a group."""
-    tensors = Tensors.of(model)
+    tensors = model.state_dict()
     filters, scales = [], []
     for member in group.members:
         is_weight = member.role == "out"
         is_scale = member.role == "along" and member.parameter.endswith(".weight")
         if not is_weight and not is_scale:
             continue
-        value = np.asarray(tensors.get(model, member.parameter).numpy(), dtype=np.float64)
+        value = np.asarray(tensors[member.parameter].numpy(), dtype=np.float64)
         if is_weight and value.ndim > 1:
             filters.append(_by_channel(value, member))
         elif is_scale and value.ndim == 1:
@@ -110,14 +110,16 @@ def _by_channel(value: Array, member: Member) -> Array:
 
 @criterion("l1_norm")
 def l1_norm(group: GroupWeights) -> Array:
-    """Sum of absolute filter weights (Li et al., Pruning Filters for Efficient ConvNets, 1608.08710)."""
-    return np.sum([np.abs(f).sum(axis=1) for f in group.filters], axis=0)
+    """Sum of absolute filter weights (Li et al., Pruning Filters for Efficient ConvNets,
+    1608.08710).
+    """
+    return np.asarray(np.sum([np.abs(f).sum(axis=1) for f in group.filters], axis=0))
 
 
 @criterion("l2_norm")
 def l2_norm(group: GroupWeights) -> Array:
     """Euclidean norm of the filters (as in He et al., Soft Filter Pruning, 1808.06866)."""
-    return np.sqrt(np.sum([np.square(f).sum(axis=1) for f in group.filters], axis=0))
+    return np.asarray(np.sqrt(np.sum([np.square(f).sum(axis=1) for f in group.filters], axis=0)))
 
 
 @criterion("fpgm")
@@ -129,20 +131,26 @@ def fpgm(group: GroupWeights) -> Array:
     filters = np.concatenate(group.filters, axis=1)
     squares = np.square(filters).sum(axis=1)
     distances = squares[:, None] + squares[None, :] - 2 * filters @ filters.T
-    return np.sqrt(np.maximum(distances, 0)).sum(axis=1)
+    return np.asarray(np.sqrt(np.maximum(distances, 0)).sum(axis=1))
 
 
 @criterion("bn_scale")
 def bn_scale(group: GroupWeights) -> Array:
-    """Absolute scale of the BatchNorms a channel passes (Liu et al., Network Slimming, 1708.06519)."""
+    """Absolute scale of the BatchNorms a channel passes (Liu et al., Network Slimming,
+    1708.06519).
+    """
     if not group.scales:
-        msg = f"Group {group.name!r} passes no BatchNorm, so 'bn_scale' can't rank it; try 'l1_norm'."
+        msg = (
+            f"Group {group.name!r} passes no BatchNorm, so 'bn_scale' can't rank it; try 'l1_norm'."
+        )
         raise PlanError(msg, criterion="bn_scale", group=group.name)
-    return np.sum([np.abs(s) for s in group.scales], axis=0)
+    return np.asarray(np.sum([np.abs(s) for s in group.scales], axis=0))
 
 
 @criterion("random")
 def random(group: GroupWeights) -> Array:
-    """A fixed random order that depends on the group's name only: the control of every comparison."""
+    """A fixed random order that depends on the group's name only: the control of every
+    comparison.
+    """
     seed = [ord(letter) for letter in group.name]
     return np.random.default_rng(seed).random(len(group.filters[0]))

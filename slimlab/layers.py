@@ -1,8 +1,8 @@
 """Floor 1. What a `paddle.nn.Layer` is made of: its layers, their tensors, and its mode.
 
-A layer is its structured name (`"layer1.0.conv1"`), a tensor is `layer + "." + attribute`: the key it
-has in `state_dict`. `Parameter.name` is not used outside `trace`, because `copy.deepcopy` changes it.
-Knows nothing of graphs or pruning.
+A layer is its structured name (`"layer1.0.conv1"`), a tensor is `layer + "." + attribute`: the key
+it has in `state_dict`. `Parameter.name` is not used outside `trace`, because `copy.deepcopy`
+changes it. Knows nothing of graphs or pruning.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Tensors:
     Attributes
     ----------
     slots
-        Name of a tensor (its first place, in structured order) to all of its places. A parameter that
-        two layers share has two.
+        Name of a tensor (its first place, in structured order) to all of its places. A parameter
+        that two layers share has two.
     """
 
     slots: Mapping[str, tuple[Slot, ...]]
@@ -61,11 +61,6 @@ class Tensors:
                 tensor = getattr(layer, attribute)
                 places.setdefault(id(tensor), []).append(Slot(layer_name, attribute))
         return cls(MappingProxyType({where[0].name: tuple(where) for where in places.values()}))
-
-    def get(self, model: Layer, name: str) -> Tensor:
-        """The tensor of `model` behind one of these names."""
-        slot = self.slots[name][0]
-        return getattr(sublayers(model)[slot.layer], slot.attribute)
 
 
 def own_tensors(layer: Layer) -> list[tuple[str, Tensor]]:

@@ -1,4 +1,6 @@
-"""Floor 1. Which channels stay: a frozen, JSON-able value. It changes no model (`prune.py` does)."""
+"""Floor 1. Which channels stay: a frozen, JSON-able value. It changes no model (`prune.py`
+does).
+"""
 
 from __future__ import annotations
 
@@ -96,7 +98,9 @@ class PruningPlan:
             return cls(
                 MappingProxyType({str(n): tuple(map(int, k)) for n, k in data["kept"].items()}),
                 MappingProxyType({str(n): int(w) for n, w in data["widths"].items()}),
-                tuple(Cut(str(p), int(a), int(n), tuple(map(int, r))) for p, a, n, r in data["cuts"]),
+                tuple(
+                    Cut(str(p), int(a), int(n), tuple(map(int, r))) for p, a, n, r in data["cuts"]
+                ),
                 Ratios(data["ratios"]),
                 str(data["criterion"]),
                 tuple((tuple(map(int, shape)), str(dtype)) for shape, dtype in data["inputs"]),
@@ -108,7 +112,8 @@ class PruningPlan:
     def __repr__(self) -> str:
         removed = sum(self.widths[n] - len(k) for n, k in self.kept.items())
         return (
-            f"PruningPlan({len(self.kept)} groups, {removed} of {sum(self.widths.values())} channels "
+            f"PruningPlan({len(self.kept)} groups, {removed} of {sum(self.widths.values())} "
+            "channels "
             f"removed by {self.criterion})"
         )
 
@@ -125,8 +130,8 @@ def plan_pruning(
     graph
         What can be removed together.
     ratios
-        Layer to the share of its channels that is removed, in [0, 1). A layer whose channels are tied
-        to another's (residual addition) stands for all of them.
+        Layer to the share of its channels that is removed, in [0, 1). A layer whose channels are
+        tied to another's (residual addition) stands for all of them.
     criterion
         How channels are ranked; see `slimlab.importance.CRITERIA`.
 
@@ -211,7 +216,8 @@ def check_graph(model: Layer, graph: Graph) -> None:
         for m in group.members:
             if m.parameter not in shapes:
                 msg = (
-                    f"The graph was traced from another model: {type(model).__name__} has no tensor "
+                    f"The graph was traced from another model: {type(model).__name__} has no "
+                    "tensor "
                     f"{m.parameter!r}. Trace this model."
                 )
                 raise PlanError(msg, parameter=m.parameter)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import paddle
@@ -21,6 +22,7 @@ from slimlab.errors import PlanError, UnsupportedOpError, nearest
 from slimlab.layers import Tensors, evaluating, sublayers
 from slimlab.plan import Cut, PruningPlan
 
+ARCHITECTURE = "_slimlab_architecture"  # what a pruned model was built as, noted on it
 TOLERANCE = 1e-4  # relative, float32: cutting changes the order of summation
 
 
@@ -28,8 +30,8 @@ TOLERANCE = 1e-4  # relative, float32: cutting changes the order of summation
 def masked(model: Layer, plan: PruningPlan) -> Iterator[Layer]:
     """Give a copy of a model with the removed channels zeroed: the same output as the cut model.
 
-    The weights that make a channel and those that read it are both zeroed, so the channel counts for
-    nothing whatever its activation makes of zero (a sigmoid gives 0.5).
+    The weights that make a channel and those that read it are both zeroed, so the channel counts
+    for nothing whatever its activation makes of zero (a sigmoid gives 0.5).
 
     Raises
     ------
@@ -55,11 +57,11 @@ def masked(model: Layer, plan: PruningPlan) -> Iterator[Layer]:
 
 def zero(model: Layer, cuts: Sequence[Cut]) -> None:
     """Zero the removed indices of a model in place (of a scratch copy, never of a user's model)."""
-    tensors = Tensors.of(model)
+    tensors = model.state_dict()
     for name, own in _by_parameter(cuts).items():
         if name.endswith("._variance"):
             continue  # a variance of zero would divide; the scale beside it is zero already
-        tensor = tensors.get(model, name)
+        tensor = tensors[name]
         value = np.array(tensor.numpy())
         for cut in own:
             np.moveaxis(value, cut.axis, 0)[list(cut.removed)] = 0
@@ -97,12 +99,25 @@ def prune(model: Layer, plan: PruningPlan) -> Layer:
     failure = _disagreement(model, small, plan)
     if failure:
         msg = (
-            f"{type(model).__name__} can't be cut by this plan: {failure}. Its forward() seems to have "
-            f"a number of channels written into it that the layers {sorted(plan.kept)} would change; "
+            f"{type(model).__name__} can't be cut by this plan: {failure}. Its forward() seems to "
+            "have "
+            f"a number of channels written into it that the layers {sorted(plan.kept)} would "
+            "change; "
             "leave them out of the ratios, or read sizes from tensor.shape."
         )
         raise UnsupportedOpError(msg, layers=tuple(plan.kept), reason=failure)
+    if not hasattr(small, ARCHITECTURE):
+        object.__setattr__(small, ARCHITECTURE, architecture(model))
     return small
+
+
+def architecture(model: Layer) -> dict[str, dict[str, Any]]:
+    """Describe a network so that another can be told from it: layers' classes, tensors' shapes."""
+    state = model.state_dict()
+    return {
+        "layers": {name: type(layer).__name__ for name, layer in sublayers(model).items()},
+        "tensors": {name: list(state[name].shape) for name in Tensors.of(model).slots},
+    }
 
 
 def resize(model: Layer, shapes: Mapping[str, Sequence[int]]) -> Layer:
@@ -142,8 +157,10 @@ def check_plan(model: Layer, cuts: Sequence[Cut]) -> None:
         shape = shapes[cut.parameter]
         if cut.axis >= len(shape) or shape[cut.axis] != cut.length:
             msg = (
-                f"The plan was made for a model whose {cut.parameter!r} has {cut.length} entries along "
-                f"axis {cut.axis}; here its shape is {list(shape)}. Trace and plan this model again."
+                f"The plan was made for a model whose {cut.parameter!r} has {cut.length} entries "
+                "along "
+                f"axis {cut.axis}; here its shape is {list(shape)}. Trace and plan this model "
+                "again."
             )
             raise PlanError(msg, parameter=cut.parameter, shape=shape)
 
@@ -157,16 +174,17 @@ def _by_parameter(cuts: Sequence[Cut]) -> dict[str, list[Cut]]:
 
 def _cut_copy(model: Layer, cuts: Sequence[Cut]) -> Layer:
     small = copy.deepcopy(model)
-    tensors = Tensors.of(small)
+    slots = Tensors.of(small).slots
+    tensors = small.state_dict()
     layers = sublayers(small)
     touched: dict[str, tuple[int, ...]] = {}
     for name, own in _by_parameter(cuts).items():
-        tensor = tensors.get(small, name)
+        tensor = tensors[name]
         value = tensor.numpy()
         for cut in own:
             value = np.delete(value, cut.removed, axis=cut.axis)
         replacement = _like(tensor, np.ascontiguousarray(value))
-        for slot in tensors.slots[name]:
+        for slot in slots[name]:
             held = layers[slot.layer]
             store = held._parameters if slot.attribute in held._parameters else held._buffers
             store[slot.attribute] = replacement
@@ -219,7 +237,7 @@ def _disagreement(model: Layer, small: Layer, plan: PruningPlan) -> str:
     try:
         with evaluating(small):
             found = _outputs(small, inputs)
-    except Exception as error:  # noqa: BLE001 - whatever a user's forward raises is the finding
+    except Exception as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
         return f"the smaller model fails with {type(error).__name__}: {lines[-1] if lines else ''}"
     for want, have in zip(expected, found, strict=True):

@@ -35,7 +35,8 @@ class Ratios(Mapping[str, float]):
     Ratios({'conv1': 0.25, 'conv2': 0.5})
     >>> sl.Ratios({"conv1": 1.2})
     Traceback (most recent call last):
-    slimlab.errors.PlanError: Pruning ratio 1.2 for layer 'conv1' is outside [0, 1): it is the share \
+    slimlab.errors.PlanError: Pruning ratio 1.2 for layer 'conv1' is outside [0, 1): it is the
+    share \
 of channels removed, and at least one has to stay.
     """
 
@@ -76,8 +77,8 @@ of channels removed, and at least one has to stay.
         Raises
         ------
         PlanError
-            For a layer that does not exist or can't be pruned, and for two layers whose channels are
-            tied (as by a residual addition) with different ratios.
+            For a layer that does not exist or can't be pruned, and for two layers whose channels
+            are tied (as by a residual addition) with different ratios.
         """
         found: dict[str, tuple[str, float]] = {}
         for layer, ratio in self._ratios.items():
@@ -85,7 +86,8 @@ of channels removed, and at least one has to stay.
             other, known = found.setdefault(name, (layer, ratio))
             if known != ratio:
                 msg = (
-                    f"Layers {other!r} and {layer!r} are tied: their channels go together. They have "
+                    f"Layers {other!r} and {layer!r} are tied: their channels go together. They "
+                    "have "
                     f"ratios {known} and {ratio}; give one of them."
                 )
                 raise PlanError(msg, layers=(other, layer), ratios=(known, ratio))
@@ -101,7 +103,8 @@ def _checked(layer: object, ratio: object) -> float:
             raise PlanError(msg, layer=layer, ratio=ratio) from None
     if not 0 <= ratio < 1 or math.isnan(ratio):
         msg = (
-            f"Pruning ratio {ratio} for layer {layer!r} is outside [0, 1): it is the share of channels "
+            f"Pruning ratio {ratio} for layer {layer!r} is outside [0, 1): it is the share of "
+            "channels "
             "removed, and at least one has to stay."
         )
         raise PlanError(msg, layer=layer, ratio=ratio)

@@ -20,13 +20,21 @@ RULES: dict[str, Rule] = {}
 
 # Elementwise operators on one tensor. All are safe under masking, because masking also removes the
 # weights that read a channel: what sigmoid makes of a zeroed channel is never read.
-UNARY = """abs assign cast celu clip cos dropout elu exp floor gelu hardshrink hardsigmoid hardswish
-hardtanh leaky_relu log logsigmoid mish negative pow reciprocal relu relu6 round rsqrt scale selu
-sigmoid sign silu sin softplus softshrink softsign sqrt square stanh swish tanh tanh_shrink
-thresholded_relu share_data""".split()
-BINARY = "add subtract multiply divide maximum minimum elementwise_pow fmax fmin".split()
-RESHAPES = "reshape flatten squeeze unsqueeze".split()
-CONSTANTS = "full full_int_array full_like assign_value arange shape shape64".split()
+# fmt: off
+UNARY = (
+    "abs", "assign", "cast", "celu", "clip", "cos", "dropout", "elu", "exp", "floor", "gelu",
+    "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "log", "logsigmoid", "mish",
+    "negative", "pow", "reciprocal", "relu", "relu6", "round", "rsqrt", "scale", "selu",
+    "share_data", "sigmoid", "sign", "silu", "sin", "softplus", "softshrink", "softsign", "sqrt",
+    "square", "stanh", "swish", "tanh", "tanh_shrink", "thresholded_relu",
+)
+BINARY = (
+    "add", "subtract", "multiply", "divide", "maximum", "minimum", "elementwise_pow", "fmax",
+    "fmin",
+)
+# fmt: on
+RESHAPES = ["reshape", "flatten", "squeeze", "unsqueeze"]
+CONSTANTS = ["full", "full_int_array", "full_like", "assign_value", "arange", "shape", "shape64"]
 
 
 def channel_rule(*names: str) -> Callable[[Rule], Rule]:
@@ -132,7 +140,7 @@ def _grouped(
 def batch_norm(op: Op, channels: Channels) -> None:
     """Mean, variance, scale and bias have an entry a channel."""
     x, *statistics = (value for value in op.inputs if value is not None)
-    axis = 1 if op.attributes["data_format"] == "NCHW" or len(x.shape) == 2 else len(x.shape) - 1  # noqa: PLR2004
+    axis = 1 if op.attributes["data_format"] == "NCHW" or len(x.shape) == 2 else len(x.shape) - 1
     labels = list(channels.labels(x))
     for value in statistics:
         labels[axis] = channels.couple(
@@ -146,7 +154,7 @@ def batch_norm(op: Op, channels: Channels) -> None:
 def matmul(op: Op, channels: Channels) -> None:
     """A linear layer: x (..., in) times weight (in, out)."""
     (x, weight), y = _tensors(op)
-    if weight.parameter is None or len(weight.shape) != 2:  # noqa: PLR2004
+    if weight.parameter is None or len(weight.shape) != 2:
         freeze_inputs(op, channels, "matmul without a weight")
         return
     from_axis, to_axis = (1, 0) if op.attributes.get("transpose_y") else (0, 1)
@@ -291,9 +299,7 @@ def _reshape_segment(
     view = [shape[axis] if axis == labelled[0] else 1 for axis in before]
     sizes = [target[0][axis] for axis in after]
     full = np.broadcast_to(along.reshape(view), [shape[axis] for axis in before]).reshape(sizes)
-    varying = [
-        n for n in range(len(after)) if (full != np.take(full, [0], axis=n)).any()
-    ]
+    varying = [n for n in range(len(after)) if (full != np.take(full, [0], axis=n)).any()]
     if len(varying) > 1:
         channels.freeze(along, "reshape splits its channels over several axes")
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tqdm.auto import tqdm
 
@@ -84,7 +84,7 @@ def drain(steps: Generator[Step[T], None, R], *, progress: bool = True, title: s
     title
         Words before the bar.
     """
-    bar: tqdm[None] | None = None
+    bar: Any = None
     try:
         while True:
             step = next(steps)

@@ -121,10 +121,8 @@ def trace_program(model: Layer, example: Tensor | Sequence[Tensor]) -> Program:
     """
     inputs = as_inputs(example)
     specs = [InputSpec(shape=list(x.shape), dtype=x.dtype) for x in inputs]
-    names = {}
-    tensors = Tensors.of(model)
-    for name in tensors.slots:
-        names[tensors.get(model, name).name] = name
+    held = model.state_dict()
+    names = {held[name].name: name for name in Tensors.of(model).slots}
     with evaluating(model):
         wrapped = _Traced(model)
         wrapped.eval()
@@ -136,7 +134,8 @@ def trace_program(model: Layer, example: Tensor | Sequence[Tensor]) -> Program:
             msg = (
                 f"{type(model).__name__} can't be traced with an input of shape "
                 f"{[list(x.shape) for x in inputs]}: {type(error).__name__}: {first} "
-                "Check that model(example) runs and that forward() has no control flow over tensor values."
+                "Check that model(example) runs and that forward() has no control flow over "
+                "tensor values."
             )
             raise UnsupportedOpError(msg, model=type(model).__name__) from error
     return _read(concrete, names)
@@ -177,7 +176,8 @@ def _op(raw: Any, values: dict[int, Value]) -> Op:
     sources = [operand.source() for operand in raw.operands()]
     taken = tuple(values.get(v.id) if v.initialized() else None for v in sources)
     made = tuple(_add(values, v) if v.initialized() else None for v in raw.results())
-    # Paddle 3.3 crashes on attrs() of the structural builtin operators, which have none of interest.
+    # Paddle 3.3 crashes on attrs() of the structural builtin operators, which have none of
+    # interest.
     attributes = {} if raw.name().startswith("builtin.") else raw.attrs()
     names = [n for n in attributes if n not in _NOISE]
     return Op(

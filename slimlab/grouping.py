@@ -1,0 +1,249 @@
+"""Floor 1. From a model to its graph: solve the channel constraints and gather what moves
+together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from paddle import Tensor
+from paddle.nn import Layer
+
+from slimlab.channels import Axis, Channels, Solution
+from slimlab.cost import Cost, Length, Term
+from slimlab.graph import ChannelGroup, Coverage, Graph, Indices, Member
+from slimlab.layers import Tensors, count, is_trainable, item_bytes, sublayers
+from slimlab.profile import LayerProfile, Profile
+from slimlab.rules import walk
+from slimlab.trace import as_inputs, trace_program
+
+
+def trace(model: Layer, example: Tensor | Sequence[Tensor]) -> Graph:
+    """Find what can be pruned in a model. The model is not changed.
+
+    Parameters
+    ----------
+    model
+        Any layer that Paddle's `to_static` takes.
+    example
+        One input, shape `(1, channels, height, width)` for an image; a sequence for several inputs.
+
+    Raises
+    ------
+    UnsupportedOpError
+        When Paddle can't trace the model at all. Operators without a channel rule are no error:
+        their channels are frozen and named in `graph.coverage`.
+
+    Examples
+    --------
+    >>> import paddle, slimlab as sl
+    >>> nn = paddle.nn
+    >>> model = nn.Sequential(nn.Conv2D(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10))
+    >>> graph = sl.trace(model, paddle.zeros([1, 1, 8, 8]))
+    >>> graph.groups
+    (ChannelGroup('0', width=8, members=3),)
+    """
+    inputs = as_inputs(example)
+    program = trace_program(model, inputs)
+    channels = walk(program)
+    builder = Builder(model, channels, channels.solve())
+    groups = builder.groups()
+    batch = max(1, inputs[0].shape[0] if inputs and inputs[0].shape else 1)
+    cost = builder.cost(groups, batch)
+    profile = builder.profile(cost)
+    specs = tuple((tuple(x.shape), str(x.dtype).rpartition(".")[2]) for x in inputs)
+    return Graph(
+        type(model).__name__, specs, groups, builder.coverage(groups, profile), cost, profile
+    )
+
+
+def profile(model: Layer, example: Tensor | Sequence[Tensor]) -> Profile:
+    """Count parameters, multiply-adds and bytes of each layer.
+
+    Parameters
+    ----------
+    model
+        Any layer that Paddle's `to_static` takes; it is not changed.
+    example
+        One input with batch 1, or a sequence of them.
+
+    Raises
+    ------
+    UnsupportedOpError
+        When Paddle can't trace the model.
+
+    Examples
+    --------
+    >>> import paddle, slimlab as sl
+    >>> sl.profile(paddle.nn.Conv2D(1, 8, 3, bias_attr=False), paddle.zeros([1, 1, 8, 8])).macs
+    2592
+    """
+    return trace(model, example).profile
+
+
+class Builder:
+    """Turns solved constraints into groups, cost and coverage; lives for one call of `trace`."""
+
+    def __init__(self, model: Layer, channels: Channels, solution: Solution) -> None:
+        self.model = model
+        self.channels = channels
+        self.solution = solution
+        self.slots = Tensors.of(model).slots
+        self.values = model.state_dict()
+        self.axes = [a for a in channels.axes if a.parameter in self.slots]
+        sizes = [len(channels.axes[a]) for a in self.axes]
+        atoms = np.concatenate([channels.axes[a] for a in self.axes] or [np.empty(0, np.int64)])
+        self.which = np.repeat(np.arange(len(self.axes)), sizes)
+        self.index = np.concatenate([np.arange(n) for n in sizes] or [np.empty(0, np.int64)])
+        self.channel = solution.component[atoms] if len(atoms) else atoms
+
+    def groups(self) -> tuple[ChannelGroup, ...]:
+        """Channels that run through the same axes the same number of times form a group."""
+        count_channels = len(self.solution.reason)
+        free = self.solution.reason < 0
+        made = np.zeros(count_channels, bool)
+        is_producer = np.array([a in self.channels.producers for a in self.axes], bool)
+        if len(self.axes):
+            made[self.channel[is_producer[self.which]]] = True
+        # A random 64-bit weight an axis makes a sum that is the same only for the same multiset.
+        weights = np.random.default_rng(0).integers(1, 2**62, len(self.axes), dtype=np.uint64)
+        signature = np.zeros(count_channels, np.uint64)
+        np.add.at(signature, self.channel, weights[self.which])
+        keep = (free & made)[self.channel] if len(self.channel) else np.empty(0, bool)
+        entries = np.flatnonzero(keep)
+        order = entries[np.argsort(signature[self.channel[entries]], kind="stable")]
+        _, starts = np.unique(signature[self.channel[order]], return_index=True)
+        found = [self._group(part) for part in np.split(order, starts[1:]) if len(part)]
+        rank = {a: n for n, a in enumerate(self.channels.producers)}
+        wide = [group for group in found if group[0].indices.shape[0] > 1]
+        wide.sort(key=lambda g: (rank[Axis(g[0].parameter, g[0].axis)], int(g[0].indices[0, 0])))
+        return self._named(wide)
+
+    def _group(self, entries: Indices) -> list[Member]:
+        """Members of one group, the root first, channels ordered as in the root."""
+        rank = {a: n for n, a in enumerate(self.channels.producers)}
+        present = np.unique(self.which[entries])
+        root = min(present, key=lambda n: rank.get(self.axes[n], len(rank)))
+        own = entries[self.which[entries] == root]
+        first = np.unique(self.channel[own], return_index=True)
+        by_root = first[0][np.argsort(self.index[own][first[1]], kind="stable")]
+        position = dict(zip(by_root.tolist(), range(len(by_root)), strict=True))
+        members = []
+        for n in [root, *(n for n in present if n != root)]:
+            mine = entries[self.which[entries] == n]
+            row = np.array([position[c] for c in self.channel[mine].tolist()])
+            mine = mine[np.lexsort((self.index[mine], row))]
+            axis = self.axes[n]
+            members.append(
+                Member(
+                    layer=self.slots[axis.parameter][0].layer,
+                    parameter=axis.parameter,
+                    axis=axis.axis,
+                    role=self._role(axis),
+                    indices=self.index[mine].reshape(len(by_root), -1),
+                )
+            )
+        return members
+
+    def _role(self, axis: Axis) -> str:
+        depthwise = self.channels.producers.get(axis) == "depthwise_conv2d"
+        if axis in self.channels.producers and not depthwise:
+            return "out"
+        return "in" if axis in self.channels.consumers else "along"
+
+    def _named(self, found: list[list[Member]]) -> tuple[ChannelGroup, ...]:
+        roots = [members[0].layer for members in found]
+        named = []
+        for members, root in zip(found, roots, strict=True):
+            first = int(members[0].indices[0, 0])
+            name = root if roots.count(root) == 1 else f"{root}[{first}:]"
+            named.append(ChannelGroup(name, root, len(members[0].indices), tuple(members)))
+        return tuple(named)
+
+    def cost(self, groups: Sequence[ChannelGroup], batch: int) -> Cost:
+        """A term a tensor: coefficients, and the lengths of the axes that can shrink."""
+        owned: dict[Axis, list[tuple[int, int]]] = {}
+        for n, group in enumerate(groups):
+            for m in group.members:
+                owned.setdefault(Axis(m.parameter, m.axis), []).append((n, m.indices.shape[1]))
+        terms = []
+        for name, slots in self.slots.items():
+            tensor = self.values[name]
+            factors = []
+            rest = count(tensor)
+            for axis, size in enumerate(tensor.shape):
+                pieces = tuple(owned.get(Axis(name, axis), ()))
+                if pieces:
+                    held = sum(groups[n].width * times for n, times in pieces)
+                    factors.append(Length(size - held, pieces))
+                    rest //= size
+            macs = self.channels.macs.get(name, 0) * rest
+            term = Term(
+                layer=slots[0].layer,
+                macs=macs,
+                params=rest if is_trainable(tensor) else 0,
+                size=rest * item_bytes(tensor),
+                factors=tuple(factors),
+            )
+            terms.append(term)
+        names = tuple(group.name for group in groups)
+        return Cost(names, tuple(group.width for group in groups), tuple(terms))
+
+    def profile(self, cost: Cost) -> Profile:
+        """The table of layers, in structured order."""
+        layers = sublayers(self.model)
+        outputs = {
+            self.slots[name][0].layer: shape
+            for name, shape in self.channels.outputs.items()
+            if name in self.slots
+        }
+        rows = [
+            LayerProfile(
+                layer=name,
+                type=type(layers[name]).__name__,
+                params=total.params,
+                macs=total.macs,
+                bytes=total.bytes,
+                output=outputs.get(name, ()),
+            )
+            for name, total in cost.by_layer().items()
+        ]
+        return Profile(tuple(rows))
+
+    def coverage(self, groups: Sequence[ChannelGroup], profile: Profile) -> Coverage:
+        """Which layers can lose outputs, and the reason why the others can't."""
+        touched: set[str] = set()
+        group_of: dict[str, str] = {}
+        for group in groups:
+            for m in group.members:
+                if Axis(m.parameter, m.axis) in self.channels.producers:
+                    group_of.setdefault(m.layer, group.name)
+                elif m.role == "in":
+                    touched.add(m.layer)
+        touched |= set(group_of)
+        by_layer = {row.layer: row for row in profile.layers}
+        rows = []
+        for axis in self.channels.producers:
+            if axis.parameter not in self.slots:
+                continue
+            layer = self.slots[axis.parameter][0].layer
+            row = by_layer[layer]
+            name = group_of.get(layer, "")
+            reason = "" if name else self._reason(axis)
+            rows.append((layer, row.type, row.params, row.macs, bool(name), name, reason))
+        share = [sum(getattr(by_layer[n], what) for n in touched) for what in ("macs", "params")]
+        return Coverage(
+            tuple(dict.fromkeys(rows)),
+            share[0] / max(1, profile.macs),
+            share[1] / max(1, profile.params),
+        )
+
+    def _reason(self, axis: Axis) -> str:
+        if axis not in self.channels.axes:
+            return "it has a single output channel"
+        found = self.solution.reason[self.solution.component[self.channels.axes[axis]]]
+        blocked = found[found >= 0]
+        return (
+            self.solution.reasons[blocked[0]] if len(blocked) else "its channels can't be separated"
+        )

@@ -1,0 +1,229 @@
+"""Floor 3. The table of a scan: (layer, ratio) -> drop with its interval, and the curve fitted to
+it.
+
+A cell is one layer pruned at one ratio, all others whole. Its drop is paired: the same images,
+with and without the channels, so that the interval is that of the *difference*. Values only:
+`scan.py` measures them, `allocate.py` picks ratios from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.isotonic import IsotonicRegression
+
+from slimlab.errors import ArtifactError, PlanError, nearest
+
+Z95 = 1.959964  # half width of a 95 % interval in standard errors
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One measured point of a curve.
+
+    Attributes
+    ----------
+    layer, ratio
+        What was removed.
+    metric
+        The metric with it removed, in the metric's unit.
+    drop
+        Baseline minus metric in points (turned round for a loss): positive is worse.
+    low, high
+        95 % interval of the drop over images like these.
+    images
+        How many images it was measured on.
+    """
+
+    layer: str
+    ratio: float
+    metric: float
+    drop: float
+    low: float
+    high: float
+    images: int
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the drop can be told from zero: its interval does not hold it."""
+        return not self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a scan belongs to: hashes of the model's tensors and of the task's data."""
+
+    model: str
+    task: str
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Table (layer, ratio) -> metric and drop; cells that were not measured are missing.
+
+    Attributes
+    ----------
+    cells
+        What was measured, layer by layer.
+    layers, ratios
+        The whole grid.
+    baseline
+        The metric of the model as it was.
+    metric, unit
+        Its name and unit (`"top1"`, `"%"`).
+    criterion
+        How channels were ranked.
+    images
+        Images a cell.
+    fingerprint
+        The model and data it was measured on.
+    """
+
+    cells: tuple[Cell, ...]
+    layers: tuple[str, ...]
+    ratios: tuple[float, ...]
+    baseline: float
+    metric: str
+    unit: str
+    criterion: str
+    images: int
+    fingerprint: Fingerprint
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell of the grid has been measured."""
+        return len(self.cells) == len(self.layers) * len(self.ratios)
+
+    @cached_property
+    def _curves(self) -> Mapping[str, tuple[Cell, ...]]:
+        found: dict[str, list[Cell]] = {layer: [] for layer in self.layers}
+        for cell in self.cells:
+            found[cell.layer].append(cell)
+        return {n: tuple(sorted(c, key=lambda cell: cell.ratio)) for n, c in found.items()}
+
+    @cached_property
+    def _fits(self) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        return {layer: _monotone(cells) for layer, cells in self._curves.items()}
+
+    def curve(self, layer: str) -> tuple[Cell, ...]:
+        """The cells of one layer, by rising ratio."""
+        if layer not in self._curves:
+            msg = f"Layer {layer!r} was not scanned. {nearest(layer, self.layers)}"
+            raise PlanError(msg, layer=layer)
+        return self._curves[layer]
+
+    def fitted(self, layer: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Ratios and drops of the curve that never falls, from (0, 0); for picking and drawing.
+
+        Least-squares monotone regression (isotonic) of the measured drops: noise makes raw curves
+        dip, but removing more channels is taken not to help.
+        """
+        self.curve(layer)
+        return self._fits[layer]
+
+    def predicted_drop(self, layer: str, ratio: float) -> float:
+        """Drop in points at any ratio: the fitted curve, linear between points, flat after the
+        last.
+        """
+        ratios, drops = self.fitted(layer)
+        return float(np.interp(ratio, ratios, drops))
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a cell: `layer, ratio, metric, drop, low, high, images`."""
+        names = ["layer", "ratio", "metric", "drop", "low", "high", "images"]
+        return pd.DataFrame([[getattr(c, n) for n in names] for c in self.cells], columns=names)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON that `from_dict` reads back."""
+        names = ("layers", "ratios", "baseline", "metric", "unit", "criterion", "images")
+        own = {n: list(v) if isinstance(v := getattr(self, n), tuple) else v for n in names}
+        cells = [list(vars(c).values()) for c in self.cells]
+        return {**own, "fingerprint": vars(self.fingerprint).copy(), "cells": cells}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Sensitivity:
+        """Read what `to_dict` wrote.
+
+        Raises
+        ------
+        ArtifactError
+            When something is missing or of another kind.
+        """
+        try:
+            return cls(
+                tuple(_cell_from(c) for c in data["cells"]),
+                tuple(map(str, data["layers"])),
+                tuple(map(float, data["ratios"])),
+                float(data["baseline"]),
+                str(data["metric"]),
+                str(data["unit"]),
+                str(data["criterion"]),
+                int(data["images"]),
+                Fingerprint(**data["fingerprint"]),
+            )
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            msg = f"This is no sensitivity table: {type(error).__name__} at {error}."
+            raise ArtifactError(msg) from error
+
+    def __repr__(self) -> str:
+        whole = len(self.layers) * len(self.ratios)
+        return (
+            f"Sensitivity({len(self.cells)} of {whole} cells, {len(self.layers)} layers, baseline "
+            f"{self.metric} {self.baseline:.2f}{self.unit} on {self.images:,} images)"
+        )
+
+
+def paired_interval(
+    before: NDArray[np.float64], after: NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """Mean of `before - after` over the same images, and its 95 % interval.
+
+    Parameters
+    ----------
+    before, after
+        Score of each image, shape `(n,)`. Where all are 0 or 1 the interval is that of Bonett and
+        Price (J. Educ. Behav. Stat. 2012), which adds one flip each way and so keeps its width
+        when nothing flipped; otherwise it is that of the mean of the differences.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from slimlab.sensitivity import paired_interval
+    >>> drop, low, high = paired_interval(np.ones(100), np.repeat([1.0, 0.0], [90, 10]))
+    >>> round(drop, 2), round(low, 3), round(high, 3)
+    (0.1, 0.032, 0.164)
+    """
+    difference = before.astype(np.float64) - after
+    n = len(difference)
+    mean = float(difference.mean())
+    binary = np.isin(before, (0, 1)).all() and np.isin(after, (0, 1)).all()
+    if binary:
+        lost, won = ((difference == sign).sum() + 1 for sign in (1, -1))
+        center = (lost - won) / (n + 2)
+        p, q = lost / (n + 2), won / (n + 2)
+        half = Z95 * np.sqrt((p + q - (p - q) ** 2) / (n + 2))
+        return mean, float(center - half), float(center + half)
+    half = Z95 * float(difference.std(ddof=1)) / np.sqrt(n) if n > 1 else float("inf")
+    return mean, mean - half, mean + half
+
+
+def _cell_from(row: Sequence[Any]) -> Cell:
+    layer, ratio, metric, drop, low, high, images = row
+    return Cell(
+        str(layer), float(ratio), float(metric), float(drop), float(low), float(high), int(images)
+    )
+
+
+def _monotone(cells: Sequence[Cell]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ratios = np.array([0.0, *(cell.ratio for cell in cells)])
+    drops = np.array([0.0, *(cell.drop for cell in cells)])
+    # The first point is exact: an unpruned layer loses nothing.
+    weights = np.array([1e9, *([1.0] * len(cells))])
+    fitted = IsotonicRegression(y_min=0.0).fit_transform(ratios, drops, sample_weight=weights)
+    return ratios, np.asarray(fitted, dtype=np.float64)
