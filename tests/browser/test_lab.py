@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import urllib.request
 from urllib.parse import urlsplit
 
@@ -47,13 +48,14 @@ def test_a_widget_is_drawn_and_saved_with_the_notebook(lab):
 
 def test_listens_on_this_machine_only(server):
     process = psutil.Process(server.process.pid)
-    family = [process, *process.children(recursive=True)]
-    addresses = {
-        connection.laddr.ip
-        for member in family
-        for connection in member.net_connections(kind="inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
+    addresses = set()
+    for member in [process, *process.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):  # a kernel that ends meanwhile
+            addresses |= {
+                connection.laddr.ip
+                for connection in member.net_connections(kind="inet")
+                if connection.status == psutil.CONN_LISTEN
+            }
     assert addresses
     assert addresses <= LOOPBACK
 
