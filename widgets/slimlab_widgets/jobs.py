@@ -173,9 +173,7 @@ class Jobs:
             status = "error" if error else "idle"
             if self.progress.busy:
                 status = self.progress.status
-            self.progress = replace(
-                self.progress, status=status, message=message, details=details
-            )
+            self.progress = replace(self.progress, status=status, message=message, details=details)
         self._publish(self.progress)
 
     def abandon(self) -> None:
@@ -198,7 +196,7 @@ class Jobs:
             status, message = "stopped", "Stopped before there was anything to keep."
         except SlimLabError as error:
             status, message = "error", str(error)
-        except Exception as error:  # noqa: BLE001 - shown to the person, with its traceback
+        except Exception as error:
             status, message = "error", last_line(error)
             details = traceback.format_exc()
         elapsed = self._clock() - start

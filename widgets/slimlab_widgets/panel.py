@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
-from slimlab.errors import SlimLabError
 
+from slimlab.errors import SlimLabError
 from slimlab_widgets.jobs import last_line
 from slimlab_widgets.pictures import png
 
@@ -83,7 +83,7 @@ class Panel(anywidget.AnyWidget):
         facts = {key: value for key, value in content.items() if key != "event"}
         try:
             self.handle(str(content["event"]), facts)
-        except Exception as error:  # noqa: BLE001 - whatever it is, a person must see it
+        except Exception as error:
             self.on_error(error)
 
     def _bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -108,4 +108,3 @@ class Panel(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         return self.summary()
-

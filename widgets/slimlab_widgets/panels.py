@@ -1,4 +1,4 @@
-"""Top floor. The single panels: a value in, a picture out; the ratio picker also gives ratios back."""
+"""Top floor. The single panels: a value in, a picture out; the ratio picker gives ratios back."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
-
 from slimlab_widgets import views
 from slimlab_widgets.panel import Panel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
     from slimlab import Comparison, Graph, History, Preview, Ratios, Sensitivity
 
 
@@ -66,9 +66,13 @@ class RatioPicker(Panel):
 
     Examples
     --------
-    >>> picker = slw.RatioPicker(sensitivity, graph)      # doctest: +SKIP
-    >>> picker                                            # doctest: +SKIP
-    >>> picker.ratios                                     # what was picked  # doctest: +SKIP
+    >>> import slimlab as sl, slimlab_widgets as slw
+    >>> task = sl.load_task("digits")
+    >>> model = sl.load_model("mobilenet_v1", task)
+    >>> sensitivity = sl.scan_sensitivity(model, task, ratios=[0.5], images=50, progress=False)
+    >>> picker = slw.RatioPicker(sensitivity, sl.trace(model, task.example), {"stem": 0.5})
+    >>> picker.ratios                   # shown in a notebook, they follow the hand
+    Ratios({'stem': 0.5})
     """
 
     def __init__(
@@ -105,7 +109,8 @@ class RatioPicker(Panel):
         elif event == "uniform":
             self._set(sl.uniform_ratios(self._graph, ratio=facts["value"]))
         elif event == "drop":
-            self._set(sl.ratios_within_drop(self._sensitivity, drop=facts["value"]))
+            found = sl.ratios_within_drop(self._sensitivity, drop=facts["value"])
+            self._set(that_cut(found, self._graph))
         elif event == "clear":
             self._set({})
         self.job_view = {}
@@ -156,9 +161,7 @@ class RunView(Panel):
     @history.setter
     def history(self, value: History) -> None:
         self._history = value
-        self.run_view = views.run_view(
-            self._name, value, metric=self._metric, unit=self._unit
-        )
+        self.run_view = views.run_view(self._name, value, metric=self._metric, unit=self._unit)
 
     def figures(self) -> list[Figure]:
         """Loss and accuracy against steps."""
@@ -179,9 +182,7 @@ class ComparisonView(Panel):
     """
 
     def __init__(self, comparison: Comparison) -> None:
-        super().__init__(
-            kind="comparison", comparison_view=views.comparison_view(comparison)
-        )
+        super().__init__(kind="comparison", comparison_view=views.comparison_view(comparison))
         self._comparison = comparison
 
     @property
@@ -203,6 +204,12 @@ class ComparisonView(Panel):
         return str(self._comparison.to_frame().to_string(index=False))
 
 
+def that_cut(ratios: Mapping[str, float], graph: Graph) -> Ratios:
+    """Those ratios that remove at least one channel: 0.02 of 16 channels is none."""
+    widths = sl.preview(graph, ratios).widths
+    return sl.Ratios({n: r for n, r in ratios.items() if widths[n][1] < widths[n][0]})
+
+
 def describe(preview: Preview, graph: Graph) -> str:
     """What a set of ratios would give, in one sentence."""
     drop = "" if preview.drop is None else f", predicted drop {preview.drop:.1f} points"
@@ -220,5 +227,6 @@ def describe_history(history: History, metric: str, unit: str) -> str:
     steps = max((r.step for r in history.records), default=0)
     scores = [r.metric for r in history.records if r.metric is not None]
     if not scores:
-        return f"{steps} training steps."
-    return f"{steps} training steps; {metric} {scores[0]:.1f}{unit} before, {scores[-1]:.1f}{unit} after."
+        return f"{steps} steps."
+    word = "accuracy" if metric == "top1" else metric
+    return f"{steps} steps; {word} {scores[0]:.1f} {unit} before, {scores[-1]:.1f} {unit} after."

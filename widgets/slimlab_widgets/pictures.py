@@ -54,9 +54,7 @@ def png(figures: Sequence[Figure], *, dpi: int = 80) -> str:
             images.append(np.asarray(canvas.buffer_rgba()).copy())
         width = max(image.shape[1] for image in images)
         padded = [
-            np.pad(
-                image, ((0, 0), (0, width - image.shape[1]), (0, 0)), constant_values=255
-            )
+            np.pad(image, ((0, 0), (0, width - image.shape[1]), (0, 0)), constant_values=255)
             for image in images
         ]
         buffer = io.BytesIO()

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
 from slimlab.importance import CRITERIA
-
 from slimlab_widgets import views
 from slimlab_widgets.panels import describe
 from slimlab_widgets.state import State, folder_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from slimlab import Graph, Preview, Task
 
+    from slimlab import Graph, Preview, Task
     from slimlab_widgets.jobs import Progress
     from slimlab_widgets.publisher import Publisher
 
@@ -104,9 +103,7 @@ class Screen:
     def _picked(self, state: State) -> dict[str, Any]:
         ratios = state.ratios or sl.Ratios({})
         origin = {**state.asked_by, "revision": state.revision}
-        return views.picked_view(
-            ratios, self.preview(state), name=state.ratios_name, origin=origin
-        )
+        return views.picked_view(ratios, self.preview(state), name=state.ratios_name, origin=origin)
 
     def _run(self, state: State) -> dict[str, Any]:
         name, history, steps = state.running.name, state.running.history, state.running.steps

@@ -14,6 +14,7 @@ from slimlab.errors import PlanError, SlimLabError
 
 if TYPE_CHECKING:
     from paddle.nn import Layer
+
     from slimlab import Comparison, History, Preview, Ratios, Sensitivity, Trial
 
 BASELINE = "baseline"
@@ -119,8 +120,8 @@ class State:
     ratios, ratios_name
         What is picked, and what a model pruned so would be called.
     asked_by, revision
-        Which view of the page asked for these ratios (empty: none, but code or a button), and how many
-        times they were set: by these the page tells an answer to its last move from an older one.
+        Which view of the page asked for these ratios (empty: none, but code or a button), and how
+        often they were set: so the page tells an answer to its last move from an older one.
     candidates, chosen
         Pruned models, and the name of the one that Fine-tune and Save take.
     trials, comparison
@@ -161,7 +162,7 @@ class State:
         raise SlimLabError(msg, name=wanted)
 
     def with_candidate(self, candidate: Candidate) -> State:
-        """With this candidate in the place of its namesake, or at the end; it becomes the chosen."""
+        """With this candidate in the place of its namesake, or at the end; it becomes chosen."""
         others = [c for c in self.candidates if c.name != candidate.name]
         at = next(
             (n for n, c in enumerate(self.candidates) if c.name == candidate.name), len(others)
@@ -174,15 +175,11 @@ class State:
     def with_trials(self, trials: tuple[Trial, ...]) -> State:
         """With these measurements, their comparison, and the candidates' scores from them."""
         scores = {trial.name: trial.value for trial in trials}
-        candidates = tuple(
-            replace(c, score=scores.get(c.name, c.score)) for c in self.candidates
-        )
-        return replace(
-            self, trials=trials, comparison=sl.compare(trials), candidates=candidates
-        )
+        candidates = tuple(replace(c, score=scores.get(c.name, c.score)) for c in self.candidates)
+        return replace(self, trials=trials, comparison=sl.compare(trials), candidates=candidates)
 
     def free_name(self, name: str) -> str:
-        """This name, or with a number after it where it is taken."""
+        """Give this name, or with a number after it where it is taken."""
         taken = {BASELINE, *(c.name for c in self.candidates)}
         number, free = 2, name
         while free in taken:

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from slimlab.compare import LATENCY_BATCH
 
 if TYPE_CHECKING:
     from slimlab import Comparison, Graph, History, Preview, Sensitivity
     from slimlab.sensitivity import Cell
-
     from slimlab_widgets.jobs import Progress
     from slimlab_widgets.state import Candidate
 
@@ -124,9 +124,7 @@ def preview_view(preview: Preview | None) -> Json | None:
     }
 
 
-def run_view(
-    name: str, history: History | None, *, metric: str, unit: str, steps: int = 0
-) -> Json:
+def run_view(name: str, history: History | None, *, metric: str, unit: str, steps: int = 0) -> Json:
     """Loss and accuracy against training steps."""
     records = history.records if history is not None else ()
     loss = [(r.step, float(r.loss)) for r in records if r.loss is not None]

@@ -7,7 +7,6 @@ replaced under a lock, and nothing waits for anything.
 
 from __future__ import annotations
 
-import math
 import threading
 import traceback
 from collections.abc import Callable, Mapping
@@ -16,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
 from slimlab.errors import SlimLabError
-
 from slimlab_widgets import views, works
 from slimlab_widgets.jobs import Jobs, Progress, Runner, Work, in_thread, last_line, once
 from slimlab_widgets.panel import Panel
-from slimlab_widgets.panels import describe_history
+from slimlab_widgets.panels import describe_history, that_cut
 from slimlab_widgets.publisher import Publisher
 from slimlab_widgets.screen import Screen
 from slimlab_widgets.state import Running, Settings, State, folder_for, parse_ratios, write_ratios
@@ -28,9 +26,9 @@ from slimlab_widgets.state import Running, Settings, State, folder_for, parse_ra
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from paddle.nn import Layer
+
     from slimlab import Comparison, Graph, Ratios, Sensitivity, Task, Trial
     from slimlab.steps import Step
-
     from slimlab_widgets.state import Candidate
 
 
@@ -57,14 +55,18 @@ class Workbench(Panel):
 
     Examples
     --------
-    >>> bench = slw.Workbench(model, task)        # doctest: +SKIP
-    >>> bench.scan(images=500)                    # the Scan button  # doctest: +SKIP
-    >>> bench.wait()                              # doctest: +SKIP
-    >>> bench.ratios = sl.ratios_within_drop(bench.sensitivity, drop=1.0)  # doctest: +SKIP
-    >>> bench.prune("careful"); bench.wait()      # doctest: +SKIP
+    >>> import slimlab as sl, slimlab_widgets as slw
+    >>> task = sl.load_task("digits")
+    >>> bench = slw.Workbench(sl.load_model("mobilenet_v1", task), task)
+    >>> bench.pick_uniform(0.5)         # the Set uniform button
+    >>> bench.prune()                   # the Prune button: starts a job
+    >>> bench.wait()
+    True
+    >>> bench.candidates[0].name
+    'uniform 0.50'
     """
 
-    def __init__(  # noqa: PLR0913 - all but two are rarely given
+    def __init__(
         self,
         model: Layer,
         task: Task,
@@ -146,12 +148,13 @@ class Workbench(Panel):
     # The buttons.
 
     def scan(self, **settings: Any) -> None:
-        """Measure every layer at every ratio; `images=`, `ratios=`, `criterion=` change settings."""
+        """Measure every layer at every ratio, with `images=`, `ratios=`, `criterion=`."""
         if isinstance(settings.get("ratios"), (tuple, list)):
             settings["ratios"] = write_ratios(tuple(settings["ratios"]))
         self.change(**settings)
         asked = self._state.settings
-        self._scan(parse_ratios(asked.ratios), asked.criterion, asked.images, None)
+        grid = works.Grid(parse_ratios(asked.ratios), asked.criterion, asked.images)
+        self._jobs.start(works.scan(self.model, self.task, grid, keep=self._keep))
 
     def resume(self) -> None:
         """Measure what an earlier scan left out, with its own settings."""
@@ -159,7 +162,8 @@ class Workbench(Panel):
         if known is None:
             msg = "There is no scan to resume. Press Scan first."
             raise SlimLabError(msg)
-        self._scan(known.ratios, known.criterion, known.images, known)
+        grid = works.Grid(known.ratios, known.criterion, known.images, known)
+        self._jobs.start(works.scan(self.model, self.task, grid, keep=self._keep))
 
     def stop(self) -> None:
         """Stop the running job and keep what it has so far."""
@@ -176,7 +180,7 @@ class Workbench(Panel):
             msg = "An accepted drop needs a sensitivity. Press Scan first."
             raise SlimLabError(msg)
         ratios = sl.ratios_within_drop(self._state.sensitivity, drop=drop)
-        self._pick(ratios, f"drop at most {drop:g}")
+        self._pick(that_cut(ratios, self.graph), f"drop at most {drop:g}")
         self.change(drop=drop)
 
     def clear(self) -> None:
@@ -205,7 +209,9 @@ class Workbench(Panel):
         candidate, asked = self._state.candidate(name), self._state.settings
 
         def step(step: Step[Any]) -> None:
-            self._update(lambda s: replace(s, running=Running(candidate.name, step.item, step.total)))
+            self._update(
+                lambda s: replace(s, running=Running(candidate.name, step.item, step.total))
+            )
 
         def done(result: tuple[Layer, Any], partial: bool) -> str:
             new = works.tuned(candidate, *result)
@@ -304,36 +310,8 @@ class Workbench(Panel):
         """What is on the bench, in words."""
         return self._screen.summary(self._state, self.heading_view)
 
-    def _scan(
-        self,
-        ratios: tuple[float, ...],
-        criterion: str,
-        images: int | None,
-        known: Sensitivity | None,
-    ) -> None:
-        def keep(sensitivity: Sensitivity) -> None:
-            # Without a baseline nothing can be drawn or picked.
-            found = None if math.isnan(sensitivity.baseline) else sensitivity
-            self._update(lambda s: replace(s, sensitivity=found))
-
-        def done(sensitivity: Sensitivity, partial: bool) -> str:
-            keep(sensitivity)
-            cells = f"{len(sensitivity.cells)} of {len(sensitivity.layers) * len(ratios)} cells"
-            if partial:
-                return f"Stopped. {cells} are kept; Resume measures the rest."
-            return f"Scanned {cells}. Pick ratios: drag a point along its curve, or set them all."
-
-        def steps() -> Any:
-            return sl.iter_scan_sensitivity(
-                self.model,
-                self.task,
-                ratios=ratios,
-                criterion=criterion,
-                images=images,
-                known=known,
-            )
-
-        self._jobs.start(Work("scan", "Scanning", steps, done, lambda step: keep(step.item)))
+    def _keep(self, sensitivity: Sensitivity | None) -> None:
+        self._update(lambda s: replace(s, sensitivity=sensitivity))
 
     def _pick(
         self, ratios: Mapping[str, float], name: str, asked_by: Mapping[str, Any] | None = None

@@ -5,22 +5,63 @@ Everything here is a call or two into the core: what a click does, a script can 
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import replace
+import math
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
 from slimlab.errors import PlanError
 from slimlab.steps import Step, Stopped
-
+from slimlab_widgets.jobs import Steps, Work
 from slimlab_widgets.state import BASELINE, Candidate, State
 
 if TYPE_CHECKING:
     from paddle.nn import Layer
-    from slimlab import Graph, History, Task, Trial
+
+    from slimlab import Graph, History, Sensitivity, Task, Trial
 
 # Steps that the bar is divided into for each model that is measured.
 _UNITS = 100
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a scan measures: ratios, criterion, images a cell, and what is known already."""
+
+    ratios: tuple[float, ...]
+    criterion: str
+    images: int | None
+    known: Sensitivity | None = None
+
+
+def scan(
+    model: Layer, task: Task, grid: Grid, *, keep: Callable[[Sensitivity | None], None]
+) -> Work:
+    """A scan as a job; `keep` gets the table so far, cell by cell."""
+
+    def put(sensitivity: Sensitivity) -> None:
+        # Without a baseline nothing can be drawn or picked.
+        keep(None if math.isnan(sensitivity.baseline) else sensitivity)
+
+    def done(sensitivity: Sensitivity, partial: bool) -> str:
+        put(sensitivity)
+        cells = len(sensitivity.layers) * len(sensitivity.ratios)
+        if partial:
+            return f"Stopped. {len(sensitivity.cells)} of {cells} cells are kept; Resume goes on."
+        return f"Scanned {cells} cells. Pick ratios: drag a point along its curve, or set them all."
+
+    def steps() -> Steps:
+        return sl.iter_scan_sensitivity(
+            model,
+            task,
+            ratios=grid.ratios,
+            criterion=grid.criterion,
+            images=grid.images,
+            known=grid.known,
+        )
+
+    return Work("scan", "Scanning", steps, done, lambda step: put(step.item))
 
 
 def prune(model: Layer, graph: Graph, state: State, name: str) -> Candidate:

@@ -4,6 +4,8 @@ import { attrs, h, show, text } from "./dom";
 import { seconds, whole } from "./format";
 import type { JobView } from "./types";
 
+const UNITS: Record<string, string> = { scan: "cells", "fine-tune": "steps" };
+
 export class JobBar implements Panel {
   readonly el: HTMLElement;
   private bar = h("i");
@@ -19,8 +21,7 @@ export class JobBar implements Panel {
       ctx.send("stop");
     });
     this.el = h("div", { class: "slim-jobbar" },
-      h("div", { class: "slim-jobline" }, this.meter, this.counts, this.stopButton),
-      h("div", { class: "slim-statusline" }, this.message, this.details));
+      this.meter, h("div", { class: "slim-jobline" }, this.message, this.counts, this.stopButton), this.details);
     ctx.watch(["job"], () => this.draw());
   }
 
@@ -38,7 +39,9 @@ export class JobBar implements Panel {
     attrs(this.meter, { "aria-valuenow": Math.round(percent), "data-done": done, "data-total": total });
     const left = busy && job.left !== null && job.left !== undefined ? `, ${seconds(job.left)} left` : "";
     const took = !busy && job.elapsed ? `, ${seconds(job.elapsed)}` : "";
-    text(this.counts, total > 1 ? `${whole(done)} / ${whole(total)}${left}${took}` : "");
+    const unit = UNITS[job.kind ?? ""];
+    const far = unit ? `${whole(done)} / ${whole(total)} ${unit}` : `${Math.round(percent)} %`;
+    text(this.counts, total > 1 ? `${far}${left}${took}` : "");
     text(this.message, job.message || "Ready.");
     this.message.title = job.message ?? "";
     this.message.classList.toggle("slim-error", status === "error");

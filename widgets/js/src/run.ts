@@ -41,7 +41,7 @@ export class Candidates implements Panel {
   private group = `slim-${Math.random().toString(36).slice(2)}`;
 
   constructor(private ctx: Context, private label: string) {
-    const heads = ["", "Model", "MACs", "Parameters", "Size", "Predicted drop", "Fine-tuned", "Accuracy"];
+    const heads = ["", "Model", "MACs", "Parameters", "Weights", "Predicted drop", "Fine-tuned", "Accuracy"];
     this.table = h("table", { class: "slim-table slim-candidates", "aria-label": label },
       h("thead", {}, h("tr", {}, ...heads.map((name, i) => h("th", { scope: "col", class: i > 1 ? "slim-num" : "" }, name)))), this.body);
     this.el = h("div", {}, this.empty, this.table);

@@ -38,7 +38,7 @@ export class ScanControls implements Panel {
     this.ratios.title = "Pruning ratios to try: from:to:step, or a list such as 0.3, 0.5, 0.7";
     this.criterion.title = "How the channels of a layer are ranked: the least important go first";
     for (const input of [this.images, this.ratios, this.criterion]) input.addEventListener("change", () => this.changed());
-    this.ratios.addEventListener("input", () => this.describe());
+    this.ratios.addEventListener("input", () => this.enable());
     this.el = h("div", { class: "slim-scan" },
       h("div", { class: "slim-controls", role: "group", "aria-label": "Sensitivity scan" },
         field("Images", this.images), field("Ratios", this.ratios), grids, field("Criterion", this.criterion), this.scan, this.resume, this.note));
@@ -90,7 +90,7 @@ export class ScanControls implements Panel {
     if (!curves.measured) return text(this.note, `${layers} layers × ${ratios.length} ratios = ${whole(layers * ratios.length)} cells to measure.`);
     const base = score(curves.baseline ?? 0, curves.unit ?? "");
     const missing = curves.complete ? "all" : `${whole(curves.measured)} of ${whole(curves.planned ?? 0)}`;
-    text(this.note, `Measured ${missing}${curves.complete ? ` ${whole(curves.measured)}` : ""} cells on ${whole(curves.images ?? 0)} images ` +
-      `(${(curves.criterion ?? "").replace(/_/g, " ")}); nothing pruned: ${base}.`);
+    this.note.title = `On ${whole(curves.images ?? 0)} test images, channels ranked by ${(curves.criterion ?? "").replace(/_/g, " ")}`;
+    text(this.note, `Measured ${missing}${curves.complete ? ` ${whole(curves.measured)}` : ""} cells; nothing pruned: ${base}.`);
   }
 }

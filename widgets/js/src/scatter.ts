@@ -25,7 +25,8 @@ export function placeLabels(marks: { x: number; y: number; text: string }[], wid
   const taken: Box[] = marks.map((m) => ({ x0: m.x - 7, y0: m.y - 7, x1: m.x + 7, y1: m.y + 7 }));
   return marks.map((m) => {
     const w = m.text.length * 6.6 + 4;
-    const spots = [[10, 4], [-10 - w, 4], [-w / 2, -12], [-w / 2, 20], [10, -12], [10, 20], [-10 - w, -12], [-10 - w, 20], [-w / 2, -26], [-w / 2, 34]];
+    // Above first: the line of the front leaves a mark to its right.
+    const spots = [[8, -8], [-8 - w, -8], [-w / 2, -12], [8, 18], [-8 - w, 18], [-w / 2, 22], [10, 4], [-10 - w, 4], [-w / 2, -26], [-w / 2, 34]];
     const boxes = spots.map(([dx, dy]) => ({ x0: m.x + dx, y0: m.y + dy - 11, x1: m.x + dx + w, y1: m.y + dy + 3 }));
     const inside = (b: Box) => b.x0 >= 2 && b.x1 <= width - 2 && b.y0 >= 0 && b.y1 <= HEIGHT - MARGIN.bottom + 2;
     const free = boxes.findIndex((b) => inside(b) && !taken.some((t) => overlaps(t, b)));

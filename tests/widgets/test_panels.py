@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+
+import pytest
+
+import slimlab as sl
+import slimlab_widgets as slw
+from slimlab.errors import PlanError
+from slimlab_widgets import views
+
+
+def click(widget, event, **facts):
+    widget._handle_custom_msg({"event": event, **facts}, [])
+
+
+def picture(widget):
+    data, _ = widget._repr_mimebundle_()
+    assert data["image/png"].startswith("iVBOR")
+    return data["text/plain"]
+
+
+def test_sensitivity_view_shows_every_cell(case):
+    view = slw.SensitivityView(case.sensitivity)
+    points = [p for curve in view.curves_view["curves"] for p in curve["points"]]
+    assert len(points) == len(case.sensitivity.cells)
+    cell, point = case.sensitivity.cells[0], points[0]
+    assert point["value"] == cell.metric
+    assert point["high"] - point["low"] == pytest.approx(cell.high - cell.low)
+    assert "6 cells measured" in picture(view)
+
+
+def test_an_interval_lies_around_the_metric_whichever_way_is_better():
+    accuracy = sl.Cell("a", 0.5, 88.0, 2.0, 1.0, 3.0, 100)
+    assert views._interval(accuracy, 90.0) == {"low": 87.0, "high": 89.0}
+    loss = sl.Cell("a", 0.5, 0.5, 0.2, 0.1, 0.4, 100)
+    ends = views._interval(loss, 0.3)
+    assert (ends["low"], ends["high"]) == (pytest.approx(0.4), pytest.approx(0.7))
+
+
+def test_a_view_without_a_baseline_is_valid_json(case):
+    blank = dataclasses.replace(case.sensitivity, cells=(), baseline=math.nan)
+    assert views.curves_view(blank)["baseline"] is None
+
+
+def test_picker_gives_ratios_back(case):
+    picker = slw.RatioPicker(case.sensitivity, case.graph, {"0": 0.25})
+    assert picker.ratios == sl.Ratios({"0": 0.25})
+    click(picker, "ratios", ratios={"0": 0.5, "3": 0.25}, view="v", seq=1)
+    assert picker.ratios == sl.Ratios({"0": 0.5, "3": 0.25})
+    assert picker.preview == sl.preview(case.graph, picker.ratios, case.sensitivity)
+    picker.ratios = {"3": 0.75}
+    assert picker.picked_view["ratios"] == {"3": 0.75}
+    assert "1 of 2 layers pruned" in picture(picker)
+
+
+def test_picker_presets(case):
+    picker = slw.RatioPicker(case.sensitivity, case.graph)
+    click(picker, "uniform", value=0.5)
+    assert picker.ratios == sl.uniform_ratios(case.graph, ratio=0.5)
+    click(picker, "clear", value=0)
+    assert not picker.ratios
+
+
+def test_picker_shows_an_error_and_keeps_its_ratios(case):
+    picker = slw.RatioPicker(case.sensitivity, case.graph, {"0": 0.25})
+    click(picker, "uniform", value=1.5)
+    assert picker.job_view["status"] == "error"
+    assert "1.5" in picker.job_view["message"]
+    assert picker.ratios == sl.Ratios({"0": 0.25})
+    with pytest.raises(PlanError):
+        picker.ratios = {"nothing": 0.5}
+
+
+def test_run_view_thins_a_long_series(case):
+    _, history = sl.fine_tune(case.model, case.task, epochs=2, progress=False)
+    view = slw.RunView(history, name="again")
+    assert view.run_view["loss"][-1][1] == history.records[-1].loss or view.run_view["score"]
+    assert "before" in picture(view)
+    long = [(n, float(n)) for n in range(10_000)]
+    thin = views._thinned(long)
+    assert len(thin) == 400
+    assert thin[-1] == [9999, 9999.0]
+    assert all(a[0] < b[0] for a, b in itertools.pairwise(thin))
+
+
+def test_comparison_view_has_a_row_a_trial(case):
+    plan = sl.plan_pruning(case.model, case.graph, {"0": 0.5})
+    trials = [
+        sl.measure_trial("baseline", case.model, case.task, latency=False),
+        sl.measure_trial("half", sl.prune(case.model, plan), case.task),
+    ]
+    view = slw.ComparisonView(sl.compare(trials))
+    first, second = view.comparison_view["rows"]
+    assert (first["name"], first["drop"], first["latency"]) == ("baseline", 0.0, None)
+    assert second["macs"] < first["macs"]
+    assert second["latency"] > 0
+    assert "half" in picture(view)
