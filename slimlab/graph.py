@@ -161,8 +161,10 @@ class Graph:
 
     @cached_property
     def _by_layer(self) -> Mapping[str, ChannelGroup]:
-        known = {layer: group for group in reversed(self.groups) for layer in group.layers}
-        return MappingProxyType({**known, **{group.name: group for group in self.groups}})
+        by_name = {group.name: group for group in self.groups}
+        # A depthwise layer makes no channels of its own but stands for those that pass it.
+        known = {row[0]: by_name[row[5]] for row in self.coverage.rows if row[4]}
+        return MappingProxyType({**known, **by_name})
 
     def group(self, layer: str) -> ChannelGroup:
         """The group that a layer's output channels belong to.

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from slimlab.channels import FIXED, Atoms, Channels, Labels
+from slimlab.errors import UnsupportedOpError
 from slimlab.trace import Op, Program, Shape, Value
 
 Rule = Callable[[Op, Channels], None]
@@ -104,6 +105,13 @@ def convolution(op: Op, channels: Channels) -> None:
         freeze_inputs(op, channels, f"{op.short} with channels last")
         return
     groups = int(op.attributes["groups"])
+    if x.shape[axis] != weight.shape[1] * groups:
+        # Paddle's tracer lets this pass; running the model would fail.
+        msg = (
+            f"{weight.parameter or op.short} takes {weight.shape[1] * groups} channels but is given "
+            f"{x.shape[axis]}, in a tensor of shape {list(x.shape)}. Check the example's shape."
+        )
+        raise UnsupportedOpError(msg, parameter=weight.parameter, shape=x.shape)
     into, filters = channels.labels(x)[axis], channels.labels(weight)
     why = f"feeds {op.short} from a tensor of fixed size"
     made = filters[0]

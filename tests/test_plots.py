@@ -1,0 +1,92 @@
+"""Pictures hold what the tables hold. How they look was looked at."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from tables import table, trial
+from topologies import TOPOLOGIES, example
+
+import slimlab as sl
+from slimlab.train import Record
+
+
+def is_a_picture(figure: Figure) -> bool:
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=40)
+    return buffer.getvalue().startswith(b"\x89PNG")
+
+
+def test_curves_show_each_layer_and_the_chosen_ratio() -> None:
+    scan = table({"a": [1.0, 3.0], "b": [0.0, 20.0]}, (0.2, 0.4))
+    figure = sl.plots.sensitivity_curves(scan, {"b": 0.3})
+    axes = figure.axes[0]
+    lines = {line.get_label(): line for line in axes.lines}
+    np.testing.assert_allclose(lines["a"].get_ydata(), [90, 89, 87], atol=1e-6)
+    np.testing.assert_allclose(lines["b"].get_xdata(), [0, 0.2, 0.4])
+    chosen = [line for line in axes.lines if line.get_marker() == "D"]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in chosen] == [
+        (0.3, pytest.approx(80))
+    ]
+    assert is_a_picture(figure)
+
+
+def test_many_layers_are_not_all_coloured() -> None:
+    drops = {f"layer{n}": [n / 10, n / 2] for n in range(50)}
+    figure = sl.plots.sensitivity_curves(table(drops, (0.2, 0.4)))
+    named = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert named == [f"layer{n}" for n in range(44, 50)]
+    assert "44 more in grey" in figure.legends[0].get_title().get_text()
+
+
+def test_a_drop_not_told_from_zero_is_hollow() -> None:
+    scan = table({"a": [0.5, 5.0]}, (0.2, 0.4))  # intervals of one point either way
+    points = [x for x in sl.plots.sensitivity_curves(scan).axes[0].lines if x.get_marker() == "o"]
+    assert [p.get_markerfacecolor() == "white" for p in points] == [True, False]
+
+
+def test_empty_results_say_so() -> None:
+    empty = replace(table({"a": [1.0]}, (0.2,)), cells=())
+    for figure in (sl.plots.sensitivity_curves(empty), sl.plots.training_history(sl.History())):
+        assert "yet" in figure.axes[0].texts[0].get_text()
+        assert is_a_picture(figure)
+
+
+def test_widths_before_and_after() -> None:
+    graph = sl.trace(TOPOLOGIES["chain"](), example())
+    figure = sl.plots.pruned_widths(graph, {"a.0": 0.5})
+    heights = [bar.get_height() for bar in figure.axes[0].patches]
+    assert heights == [8, 12, 4, 12]
+    assert is_a_picture(figure)
+
+
+def test_history_shows_loss_and_metric() -> None:
+    records = (
+        Record(0, 0.0, None, 0.1, 80.0),
+        Record(1, 0.5, 2.0, 0.1),
+        Record(2, 1, 1.0, 0.1, 85.0),
+    )
+    figure = sl.plots.training_history(sl.History(records), "top1 (%)")
+    loss, metric = figure.axes
+    assert list(loss.lines[0].get_ydata()) == [2.0, 1.0]
+    assert list(metric.lines[0].get_xdata()) == [0, 2]
+    assert is_a_picture(figure)
+
+
+@pytest.mark.parametrize("against", ["macs", "params", "bytes"])
+def test_tradeoff_names_every_trial(against: str) -> None:
+    comparison = sl.compare([trial("baseline", 90, 100, 100), trial("small", 80, 10, 10)])
+    figure = sl.plots.tradeoff(comparison, against)
+    assert [t.get_text() for t in figure.axes[0].texts] == ["baseline", "small"]
+    assert is_a_picture(figure)
+
+
+def test_pyplot_is_not_touched() -> None:
+    assert (
+        "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
+    )
