@@ -101,7 +101,7 @@ def evaluating(model: Layer) -> Iterator[Layer]:
     >>> import paddle
     >>> from slimlab.layers import evaluating
     >>> model = paddle.nn.Sequential(paddle.nn.Dropout(), paddle.nn.Dropout())
-    >>> model[0].eval()
+    >>> model[0].training = False
     >>> with evaluating(model):
     ...     model[1].training
     False

@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from slimlab.allocate import preview
 from slimlab.compare import Comparison
@@ -20,6 +22,8 @@ from slimlab.sensitivity import Sensitivity
 from slimlab.train import History
 
 INK, MUTED, ACCENT, WARM = "#1f2430", "#7a8190", "#0072b2", "#d55e00"  # Okabe and Ito's palette
+# Told apart by readers with any colour vision; black and yellow are left out.
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 FEW = 12  # more curves than this can't be told apart by colour: the steepest are named
 NAMED = 6
 
@@ -114,6 +118,7 @@ def training_history(history: History, metric: str = "metric") -> Figure:
     """
     figure = Figure(figsize=(7.2, 3.6), layout="constrained")
     axes = _axes(figure, "Training step", "Loss")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     losses = [(r.step, r.loss) for r in history.records if r.loss is not None]
     scores = [(r.step, r.metric) for r in history.records if r.metric is not None]
     if not losses and not scores:
@@ -204,6 +209,8 @@ def _most_sensitive(sensitivity: Sensitivity, layers: Sequence[str]) -> list[str
     return [layer for layer in layers if layer in steep]
 
 
-def _colours(count: int) -> list[tuple[float, float, float, float]]:
-    """Colours along cividis, which colour-blind readers can order too."""
-    return [colormaps["cividis"](x) for x in np.linspace(0.0, 0.92, count)]
+def _colours(count: int) -> list[str]:
+    """Okabe and Ito's colours for a few curves; beyond them, ordered ones along viridis."""
+    if count <= len(PALETTE):
+        return list(PALETTE[:count])
+    return [to_hex(colormaps["viridis"](x)) for x in np.linspace(0.0, 0.92, count)]

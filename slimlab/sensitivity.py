@@ -197,7 +197,7 @@ def paired_interval(
     >>> from slimlab.sensitivity import paired_interval
     >>> drop, low, high = paired_interval(np.ones(100), np.repeat([1.0, 0.0], [90, 10]))
     >>> round(drop, 2), round(low, 3), round(high, 3)
-    (0.1, 0.032, 0.164)
+    (0.1, 0.034, 0.162)
     """
     difference = before.astype(np.float64) - after
     n = len(difference)
