@@ -18,7 +18,7 @@ trap 'exit 143' TERM
 say() { printf '%s\n' "slimlab: $*" >&2; }
 
 # The path is part of it: a virtual environment does not survive being moved.
-{ printf '%s\n' "$here" "${SLIMLAB_PYTHON:-}"; cat requirements.lock; } > "$scratch/lock"
+{ printf '%s\n' "$here"; cat requirements.lock; } > "$scratch/lock"
 cat "$scratch/lock" pyproject.toml > "$scratch/setup"
 
 works() { [ -x .venv/bin/python ] && .venv/bin/python -c 'import sys' >/dev/null 2>&1; }
@@ -67,14 +67,15 @@ else
     rm -rf .venv
     say "making .venv with $("$python" --version 2>&1) ($(command -v "$python"))."
     "$python" -m venv .venv
+    # Twice quiet: warnings about folders in the user's own pip settings would bury our lines.
     say "installing the pinned dependencies (about 400 MB to download the first time)."
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --no-input \
         --require-hashes -r requirements.lock
     cp "$scratch/lock" "$lock_stamp.new" && mv "$lock_stamp.new" "$lock_stamp"
 fi
 
 # No isolation and no index: what builds the two packages is in the lock, too.
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+.venv/bin/python -m pip install -qq --disable-pip-version-check --no-input \
     --no-deps --no-index --no-build-isolation --editable .
 cp "$scratch/setup" "$stamp.new" && mv "$stamp.new" "$stamp"
 say "ready."
