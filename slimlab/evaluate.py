@@ -18,6 +18,7 @@ from paddle import Tensor
 from paddle.nn import Layer
 
 from slimlab.errors import TaskError, nearest
+from slimlab.layers import evaluating
 from slimlab.steps import Step, Stopped, drain
 from slimlab.task import Metric, Task
 
@@ -155,15 +156,8 @@ def image_count(task: Task, images: int | None) -> int:
 @contextmanager
 def inference(model: Layer) -> Iterator[None]:
     """Switch a model to evaluation and gradients off; every layer's own mode comes back after."""
-    modes = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
-    try:
-        for layer, _ in modes:
-            layer.training = False
-        with paddle.no_grad():
-            yield
-    finally:
-        for layer, training in modes:
-            layer.training = training
+    with evaluating(model), paddle.no_grad():
+        yield
 
 
 def _score_batches(

@@ -13,7 +13,7 @@ from paddle import Tensor
 from paddle.nn import Layer
 
 from slimlab.errors import PlanError
-from slimlab.layers import evaluating
+from slimlab.evaluate import inference
 from slimlab.steps import Step, Stopped, drain
 from slimlab.trace import as_inputs
 
@@ -117,10 +117,11 @@ def iter_measure_latency(
 
 
 def _timed(model: Layer, inputs: Sequence[Tensor]) -> float:
-    with evaluating(model), paddle.no_grad():
+    with inference(model):
         start = time.perf_counter()
         model(*inputs)
-        paddle.device.synchronize() if paddle.device.is_compiled_with_cuda() else None
+        if paddle.is_compiled_with_cuda():
+            paddle.device.synchronize()
         return time.perf_counter() - start
 
 
