@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import paddle
@@ -147,31 +147,34 @@ class DatasetLoader:
         Raises
         ------
         TaskError
-            When the dataset gives something other than an image and a label.
+            When an item is something other than an image and a label, naming it.
         """
-        chosen = [part.tolist() for part in _cut(self._order, batch_size, images=images, seed=seed)]
-        loader = paddle.io.DataLoader(
-            self._dataset, batch_sampler=_Chosen(chosen), num_workers=0, return_list=True
-        )
-        for batch in loader:
-            yield self._checked(batch)
+        # Not paddle.io.DataLoader: when an item raises, it waits forever for its dead thread.
+        for chosen in _cut(self._order, batch_size, images=images, seed=seed):
+            pairs = [self._checked(self._dataset[int(index)], int(index)) for index in chosen]
+            pictures, labels = zip(*pairs, strict=True)
+            if len({picture.shape for picture in pictures}) > 1:
+                msg = f"The {self._name} data give images of different shapes; resize them to one."
+                raise TaskError(msg, name=self._name)
+            yield paddle.to_tensor(np.stack(pictures)), paddle.to_tensor(np.asarray(labels))
 
-    def _checked(self, batch: list[Tensor]) -> tuple[Tensor, Tensor]:
-        if len(batch) != 2:
-            msg = f"The {self._name} data give {len(batch)} values an item, not image and label."
-            raise TaskError(msg, name=self._name)
-        images, labels = batch
-        if images.ndim != 4 or images.dtype != paddle.float32:
+    def _checked(self, item: Any, index: int) -> tuple[np.ndarray, np.int64]:
+        """Give an item as an array and a number, or say what is wrong with it."""
+        where = f"Item {index} of the {self._name} data"
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            msg = f"{where} is not a pair of image and label."
+            raise TaskError(msg, name=self._name, index=index)
+        image, label = np.asarray(item[0]), np.asarray(item[1])
+        if image.ndim != 3 or image.dtype != np.float32:
             msg = (
-                f"An image of the {self._name} data has shape {list(images.shape)[1:]} and type "
-                f"{images.dtype}; it must be (channels, height, width) float32."
+                f"{where} has an image of shape {image.shape} and type {image.dtype}; it must be "
+                "(channels, height, width) float32."
             )
-            raise TaskError(msg, name=self._name, shape=tuple(images.shape))
-        labels = labels.reshape([-1])
-        if len(labels) != len(images) or not paddle.is_integer(labels):
-            msg = f"A label of the {self._name} data must be one integer; found {labels.dtype}."
-            raise TaskError(msg, name=self._name)
-        return images, labels.astype("int64")
+            raise TaskError(msg, name=self._name, index=index, shape=image.shape)
+        if label.size != 1 or not np.issubdtype(label.dtype, np.integer):
+            msg = f"{where} has the label {item[1]!r}; it must be one whole number."
+            raise TaskError(msg, name=self._name, index=index)
+        return image, np.int64(label.item())
 
     def fingerprint(self) -> str:
         """Give a hash of the length and of 256 evenly spaced images and labels (computed once)."""
@@ -184,20 +187,6 @@ class DatasetLoader:
                 digest.update(np.ascontiguousarray(labels.numpy()).data)
             self._fingerprint = digest.hexdigest()
         return self._fingerprint
-
-
-class _Chosen(paddle.io.BatchSampler):
-    """Hands Paddle's loader the batches of indices that were already chosen."""
-
-    def __init__(self, batches: list[list[int]]) -> None:
-        # The base class's own set-up would draw from the global random state.
-        self._batches = batches
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self._batches)
-
-    def __len__(self) -> int:
-        return len(self._batches)
 
 
 def _cut(

@@ -97,8 +97,8 @@ class Task:
     >>> rng = np.random.default_rng(0)
     >>> x, y = rng.random((40, 1, 8, 8), dtype=np.float32), rng.integers(0, 3, 40)
     >>> task = Task.from_arrays(x[:30], y[:30], x[30:], y[30:], num_classes=3, name="noise")
-    >>> task.example.shape, len(task.train), task.metric.name
-    ([1, 1, 8, 8], 30, 'top1')
+    >>> tuple(task.example.shape), len(task.train), task.metric.name
+    ((1, 1, 8, 8), 30, 'top1')
     """
 
     name: str
@@ -221,8 +221,8 @@ class Task:
         ...     def __len__(self):
         ...         return 20
         >>> task = Task.from_datasets(Stripes(), Stripes(), num_classes=2, name="stripes")
-        >>> [labels.shape for _, labels in task.test.batches(16)]
-        [[16], [4]]
+        >>> [len(labels) for _, labels in task.test.batches(16)]
+        [16, 4]
         """
         source = train if calibration is None else calibration
         task = cls(

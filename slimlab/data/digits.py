@@ -24,8 +24,8 @@ def digits() -> Task:
     --------
     >>> from slimlab.data import digits
     >>> task = digits()
-    >>> len(task.train), len(task.calibration), len(task.test), task.example.shape
-    (1182, 256, 359, [1, 1, 8, 8])
+    >>> len(task.train), len(task.calibration), len(task.test), tuple(task.example.shape)
+    (1182, 256, 359, (1, 1, 8, 8))
     """
     # Imported on demand: scikit-learn takes about a second to import.
     from sklearn.datasets import load_digits

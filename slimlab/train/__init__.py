@@ -6,8 +6,8 @@ watches. Two runs with the same seed on the same computer give bit-equal weights
 
 from __future__ import annotations
 
-from slimlab.train.loop import fine_tune, iter_fine_tune
 from slimlab.train.history import History, Record
+from slimlab.train.loop import fine_tune, iter_fine_tune
 from slimlab.train.trainer import Training, soft_label_loss
 
 __all__ = ["History", "Record", "Training", "fine_tune", "iter_fine_tune", "soft_label_loss"]

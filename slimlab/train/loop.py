@@ -139,7 +139,7 @@ def iter_fine_tune(  # noqa: PLR0913 - the same as fine_tune
         pass
     for layer, mode in modes:
         layer.training = mode
-    student.clear_gradients()
+    student.clear_gradients(set_to_zero=False)
     return student, History(tuple(records))
 
 

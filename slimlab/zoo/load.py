@@ -48,10 +48,10 @@ def load_model(
     --------
     >>> import slimlab as sl
     >>> task = sl.load_task("digits")
-    >>> sl.load_model("vgg", task).classifier.weight.shape
-    [64, 10]
-    >>> sl.load_model("vgg", task, pretrained=False, width=2).classifier.weight.shape
-    [16, 10]
+    >>> tuple(sl.load_model("vgg", task).classifier.weight.shape)
+    (64, 10)
+    >>> tuple(sl.load_model("vgg", task, pretrained=False, width=2).classifier.weight.shape)
+    (16, 10)
     """
     if isinstance(name, Layer):
         model = name

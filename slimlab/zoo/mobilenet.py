@@ -91,7 +91,7 @@ def mobilenet_v1(
     --------
     >>> import paddle
     >>> from slimlab.zoo import mobilenet_v1
-    >>> mobilenet_v1(width=0.25)(paddle.zeros([2, 1, 28, 28])).shape
-    [2, 10]
+    >>> tuple(mobilenet_v1(width=0.25)(paddle.zeros([2, 1, 28, 28])).shape)
+    (2, 10)
     """
     return MobileNetV1(width, num_classes=num_classes, in_channels=in_channels, size=size)

@@ -38,8 +38,8 @@ class Origin:
     Examples
     --------
     >>> from slimlab.zoo.origin import Origin, build
-    >>> build(Origin("zoo:vgg", {"width": 2, "size": 8})).classifier.weight.shape
-    [16, 10]
+    >>> tuple(build(Origin("zoo:vgg", {"width": 2, "size": 8})).classifier.weight.shape)
+    (16, 10)
     """
 
     constructor: str

@@ -84,7 +84,7 @@ def resnet20(
     --------
     >>> import paddle
     >>> from slimlab.zoo import resnet20
-    >>> resnet20(width=4)(paddle.zeros([2, 1, 8, 8])).shape
-    [2, 10]
+    >>> tuple(resnet20(width=4)(paddle.zeros([2, 1, 8, 8])).shape)
+    (2, 10)
     """
     return ResNet20(width, num_classes=num_classes, in_channels=in_channels, size=size)

@@ -100,7 +100,7 @@ def read_index(folder: Path = WEIGHTS) -> Index:
     if not path.is_file():
         return {}
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = list(json.loads(path.read_text(encoding="utf-8")))
         names = {field.name for field in fields(Entry)}
         return {(row["network"], row["task"]): Entry(**{n: row[n] for n in names}) for row in rows}
     except (ValueError, KeyError, TypeError) as error:
