@@ -6,7 +6,7 @@ import pytest
 from paddle import nn
 
 import slimlab as sl
-from slimlab.evaluate import inference, iter_evaluate, per_image
+from slimlab.evaluate import inference, iter_evaluate, per_image, quick_batch
 from slimlab.steps import finish_early
 from slimlab.task import Metric, Task
 
@@ -171,3 +171,11 @@ def test_a_metric_must_score_each_image(task):
 def test_no_images_are_refused(task):
     with pytest.raises(sl.TaskError, match="at least 1"):
         sl.evaluate(Table(), task, images=0)
+
+
+@pytest.mark.parametrize(("side", "expected"), [(8, 256), (28, 127), (224, 8), (1024, 8)])
+def test_a_batch_is_over_soon(side, expected):
+    """Stop is answered between two batches, so a batch may not hold too many pixels."""
+    images, labels = np.zeros((4, 1, side, side), np.float32), np.arange(4) % 2
+    sized = sl.Task.from_arrays(images, labels, images, labels, num_classes=2)
+    assert quick_batch(sized) == expected
