@@ -8,8 +8,6 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("imports")  # one process: the import takes seconds
-
 PROBE = """
 import json, os, socket, sys, threading
 

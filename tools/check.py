@@ -20,7 +20,7 @@ import prerequisites
 ROOT = Path(__file__).resolve().parents[1]
 FRONT_END = ROOT / "widgets" / "js"
 BIN = Path(sys.executable).parent
-# Two processes: the tests are made for two cores. Tests of one group share one, see --dist.
+# Two processes: the tests are made for two cores. conftest.py says who gets which.
 WORKERS = "2"
 # The newest numpy and pandas stubs that Python 3.10 can install are too old for the code's types.
 TYPED_PYTHON = (3, 11)
@@ -84,7 +84,7 @@ def tests(*, slow: bool, notes: Sequence[str], others: Sequence[str]) -> bool:
     os.environ["SLIMLAB_NOTES"] = "\n".join(notes)
     # Two processes on two cores: more threads would only wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    command = [sys.executable, "-m", "pytest", "-n", WORKERS, "--dist", "loadgroup"]
+    command = [sys.executable, "-m", "pytest", "-n", WORKERS]
     command += ["--durations=10", "--durations-min=5"]
     if not slow:
         command += ["-m", "not slow"]
