@@ -73,6 +73,8 @@ export function button(name: string, action: string, title: string, click: () =>
 
 /** A labelled input; the label is the accessible name. */
 export function field(name: string, input: HTMLElement, after = ""): HTMLLabelElement {
+  // Said outright: the text of a label around a list would take in all its options.
+  input.setAttribute("aria-label", name);
   return h("label", { class: "slim-field" }, h("span", {}, name), input, after ? h("span", { class: "slim-unit" }, after) : null);
 }
 

@@ -1,0 +1,260 @@
+"""The whole quickstart by mouse and keyboard, in a real JupyterLab."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+SECONDS = 1000  # Playwright counts milliseconds
+RUN_NEW_CELL = """async (source) => {
+    const app = window.jupyterapp, notebook = app.shell.currentWidget.content;
+    notebook.activeCellIndex = notebook.widgets.length - 1;
+    await app.commands.execute('notebook:insert-cell-below');
+    notebook.activeCell.model.sharedModel.setSource(source);
+    app.commands.execute('notebook:run-cell');
+}"""
+
+
+class Bench:
+    """The workbench on the page, as a person uses it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.root = page.locator(".slim-kind-workbench")
+        self.job = self.root.locator(".slim-jobbar")
+        self.status = self.root.locator(".slim-status")
+        self.curves = self.root.locator(".slim-curve")
+
+    def open(self, step: str) -> None:
+        self.root.get_by_role("tab", name=step).click()
+
+    def button(self, name: str) -> Locator:
+        return self.root.get_by_role("button", name=name, exact=True)
+
+    def row(self, layer: str) -> Locator:
+        return self.root.locator(f'.slim-row[data-layer="{layer}"]')
+
+    def ratio(self, layer: str) -> float:
+        return float(self.row(layer).get_attribute("data-ratio") or "nan")
+
+    def total(self, name: str) -> Locator:
+        return self.root.locator(f'[data-total="{name}"]')
+
+    def finished(self, message: str, *, status: str = "done", seconds: float = 90) -> None:
+        """Wait for the end of a job, and for what it says."""
+        expect(self.job).to_have_attribute("data-status", status, timeout=seconds * SECONDS)
+        expect(self.status).to_contain_text(message)
+
+    def confirmed(self) -> None:
+        """Wait until the kernel has computed the same numbers as the browser."""
+        expect(self.root.locator(".slim-confirmed")).to_have_attribute("data-confirmed", "yes")
+
+
+@pytest.fixture
+def bench(lab) -> Bench:
+    # The cells before it take their time in the notebook tests; here the bench is what counts.
+    lab.open_cells(
+        [
+            "import slimlab as sl, slimlab_widgets as slw\n"
+            "task = sl.load_task('digits')\n"
+            "bench = slw.Workbench(sl.load_model('resnet20', task), task)\n"
+            "bench",
+        ]
+    )
+    lab.run_all()
+    bench = Bench(lab.page)
+    expect(bench.root).to_be_visible(timeout=60 * SECONDS)
+    return bench
+
+
+def scan(bench: Bench, ratios: str, *, images: int) -> None:
+    bench.open("Scan and pick")
+    bench.root.get_by_label("Images").fill(str(images))
+    bench.root.get_by_label("Ratios", exact=True).fill(ratios)
+    bench.button("Scan").click()
+
+
+def test_the_shipped_notebook_shows_every_panel(lab):
+    lab.open_notebook("01_quickstart.ipynb")
+    lab.run_all(wait=True, seconds=120)
+    for kind in ("picker", "comparison", "workbench"):
+        expect(lab.page.locator(f".slim-kind-{kind}")).to_be_visible()
+    layers = lab.page.locator('.slim-kind-workbench [data-panel="layers"]')
+    expect(layers).to_contain_text("Conv2D")
+    expect(layers.locator("tfoot")).to_contain_text("Whole model")
+    # Nothing on the page may come from elsewhere.
+    elsewhere = [r for r in lab.requests if lab.server.url not in r and " data:" not in r]
+    assert [r for r in elsewhere if not r.split()[1].startswith("blob:")] == []
+
+
+def test_scan_stop_resume_while_the_kernel_stays_free(bench):
+    scan(bench, "0.1:0.9:0.1", images=359)
+    expect(bench.button("Scan")).to_be_disabled()
+    expect(bench.curves.nth(1)).to_be_attached(timeout=30 * SECONDS)
+    expect(bench.root.locator(".slim-counts")).to_have_text(re.compile(r"\d+ / 108 cells, .+ left"))
+
+    bench.page.evaluate(RUN_NEW_CELL, "print('answer', 6 * 7, bench.progress.status)")
+    expect(bench.page.get_by_text("answer 42 running")).to_be_visible(timeout=5 * SECONDS)
+
+    start = time.monotonic()
+    bench.button("Stop").click()
+    expect(bench.job).to_have_attribute("data-status", "stopped", timeout=5 * SECONDS)
+    assert time.monotonic() - start < 1.5  # a second, and the browser's own way there and back
+    bench.finished("cells are kept", status="stopped")
+    stopped_at = int((bench.status.text_content() or "").split()[1])
+    assert 9 <= stopped_at < 108
+    drawn = bench.curves.count()
+    assert drawn >= 2
+
+    bench.button("Resume").click()
+    meter = bench.root.get_by_role("progressbar")
+    expect(meter).to_have_attribute("data-total", "108")
+    assert int(meter.get_attribute("data-done") or 0) >= stopped_at
+    expect(bench.curves.nth(drawn)).to_be_attached(timeout=30 * SECONDS)
+    bench.finished("Scanned 108 cells")
+    expect(bench.curves).to_have_count(12)
+    expect(bench.button("Resume")).to_be_disabled()
+
+
+def test_pick_prune_fine_tune_compare_save(lab, bench):
+    page = bench.page
+    scan(bench, "0.3, 0.6", images=100)
+    bench.finished("Scanned 24 cells")
+
+    pick_by_hand(bench)
+    macs_removed_by_hand = bench.total("macs").text_content()
+    prune(bench, "by hand")
+
+    bench.root.get_by_label("Uniform ratio").fill("0.25")
+    bench.button("Set uniform").click()
+    expect(bench.row("stage3.2.conv1")).to_have_attribute("data-ratio", "0.25")
+    bench.confirmed()
+    assert bench.total("macs").text_content() != macs_removed_by_hand
+    prune(bench, None, becomes="uniform 0.25")
+
+    bench.root.get_by_label("Accepted drop").fill("2")
+    bench.button("Set by drop").click()
+    expect(bench.row("stem")).not_to_have_attribute("data-ratio", "0.25")
+    bench.confirmed()
+    keep_screenshot(lab, bench)
+    prune(bench, None, becomes="drop at most 2")
+
+    fine_tune(bench)
+
+    bench.open("Compare and save")
+    bench.button("Compare").click()
+    bench.finished("Compared 4 models")
+    table = bench.root.get_by_role("table", name="Comparison of the models")
+    names = ["baseline", "by hand", "uniform 0.25", "drop at most 2"]
+    expect(table.locator("tbody th")).to_have_text([re.compile(name) for name in names])
+    for name in names:
+        row = table.locator(f'[data-trial="{name}"]')
+        expect(row).to_have_text(re.compile(r"\d+\.\d %.*\d k.*\d kB.*\d ms"))
+        expect(bench.root.locator(f'circle[data-trial="{name}"]')).to_be_visible()
+    for axis in ("latency", "bytes"):
+        bench.root.get_by_label("Plot against").select_option(axis)
+        expect(bench.root.locator(".slim-scatter")).to_contain_text(axis, ignore_case=True)
+
+    bench.root.get_by_label("Model", exact=True).select_option("uniform 0.25")
+    expect(bench.root.get_by_label("Folder")).to_have_value("models/uniform-0.25")
+    bench.button("Save").click()
+    bench.finished("Saved 'uniform 0.25' to models/uniform-0.25")
+    page.evaluate(
+        RUN_NEW_CELL,
+        "print('loaded', sl.profile(sl.load('models/uniform-0.25'), task.example).macs"
+        " == bench.candidates[1].preview.macs)",
+    )
+    expect(page.get_by_text("loaded True")).to_be_visible(timeout=20 * SECONDS)
+    assert [line for line in lab.console if line.startswith("uncaught")] == []
+
+
+def pick_by_hand(bench: Bench) -> None:
+    page, first, second = bench.page, "stem", "stage1.0.conv1"
+    expect(bench.button("Prune")).to_be_disabled()
+    # The point of the selected layer, dragged along its curve.
+    bench.row(first).locator(".slim-name").click()
+    handle = bench.root.locator(".slim-handle")
+    expect(handle).to_have_attribute("data-layer", first)
+    handle.scroll_into_view_if_needed()
+    box = handle.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for step in range(1, 11):
+        page.mouse.move(x + 12 * step, y)
+    page.mouse.up()
+    dragged = bench.ratio(first)
+    assert 0.1 < dragged < 0.35
+    expect(bench.total("macs")).to_contain_text("→")
+    assert float(bench.total("drop").get_attribute("data-value") or 0) > 0
+    bench.confirmed()
+
+    # The same point by key, and another layer by its slider.
+    page.keyboard.press("ArrowRight")
+    expect(handle).to_have_attribute(
+        "data-ratio", f"{round(round((dragged + 0.05) / 0.01) * 0.01, 2):g}"
+    )
+    slider = bench.root.get_by_role("slider", name=f"Pruning ratio of {second}").last
+    slider.focus()
+    for _ in range(5):
+        slider.press("ArrowRight")
+    expect(bench.row(second)).to_have_attribute("data-ratio", "0.25")
+    expect(bench.row(second)).to_contain_text("→")
+    bench.confirmed()
+
+
+def prune(bench: Bench, name: str | None, *, becomes: str | None = None) -> None:
+    if name is not None:
+        bench.root.get_by_label("Name", exact=True).fill(name)
+    bench.button("Prune").click()
+    bench.finished(f"Pruned '{becomes or name}'")
+
+
+def fine_tune(bench: Bench) -> None:
+    bench.open("Fine-tune")
+    table = bench.root.get_by_role("table", name="Pruned models to fine-tune")
+    loss = bench.root.locator('[data-chart="loss"]')
+    row = table.locator('[data-candidate="uniform 0.25"]')
+    row.get_by_role("radio").check()
+    bench.root.get_by_label("Epochs").fill("2")
+    bench.button("Fine-tune").click()
+    bench.finished("Fine-tuned 'uniform 0.25'")
+    expect(row).to_have_attribute("data-epochs", "2")
+    assert int(loss.get_attribute("data-points") or 0) == 18
+    expect(bench.root.locator('[data-chart="score"]')).not_to_have_attribute("data-points", "0")
+
+    # Another one is stopped; its model so far stays.
+    table.locator('[data-candidate="by hand"]').get_by_role("radio").check()
+    bench.root.get_by_label("Epochs").fill("200")
+    bench.button("Fine-tune").click()
+    expect(bench.status).to_contain_text("Fine-tuning 'by hand'")
+    expect(loss).not_to_have_attribute("data-points", "18")
+    bench.button("Stop").click()
+    bench.finished("Stopped; kept 'by hand'", status="stopped", seconds=5)
+    assert 0 < float(table.locator('[data-candidate="by hand"]').get_attribute("data-epochs")) < 200
+
+
+def keep_screenshot(lab, bench: Bench) -> None:
+    """Renew the README's picture, when asked to."""
+    if os.environ.get("SLIMLAB_SCREENSHOTS"):
+        from pathlib import Path
+
+        target = Path(__file__).resolve().parents[2] / "docs" / "images" / "quickstart.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        bench.root.screenshot(path=target)
+
+
+def test_an_error_is_shown_and_the_bench_goes_on(bench):
+    bench.open("Scan and pick")
+    bench.root.get_by_label("Uniform ratio").fill("1.2")
+    bench.button("Set uniform").click()
+    expect(bench.status).to_contain_text("1.2")
+    expect(bench.status).to_have_class(re.compile("slim-error"))
+    bench.root.get_by_label("Uniform ratio").fill("0.5")
+    bench.button("Set uniform").click()
+    expect(bench.row("stem")).to_have_attribute("data-ratio", "0.5")
