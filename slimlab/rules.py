@@ -109,7 +109,8 @@ def convolution(op: Op, channels: Channels) -> None:
         # Paddle's tracer lets this pass; running the model would fail.
         msg = (
             f"{weight.parameter or op.short} takes {weight.shape[1] * groups} channels but is "
-            f"given {x.shape[axis]}, in a tensor of shape {list(x.shape)}. Check the example's shape."
+            f"given {x.shape[axis]}, in a tensor of shape {list(x.shape)}. Check the example's "
+            "shape."
         )
         raise UnsupportedOpError(msg, parameter=weight.parameter, shape=x.shape)
     into, filters = channels.labels(x)[axis], channels.labels(weight)
