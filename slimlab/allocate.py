@@ -32,6 +32,17 @@ class Preview:
         taken to hurt independently); None without a sensitivity table.
     widths
         Layer to channels before and after.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> task = sl.load_task("digits")
+    >>> model = sl.load_model("vgg", task)
+    >>> graph = sl.trace(model, task.example)
+    >>> seen = sl.preview(graph, {graph.layers[0]: 0.5})
+    >>> before, after = seen.widths[graph.layers[0]]
+    >>> after == before // 2, seen.macs < graph.macs
+    (True, True)
     """
 
     macs: int

@@ -46,6 +46,15 @@ class Trial:
         Its fine-tuning; None without.
     model
         The model itself; left out of comparisons of trials.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> task = sl.load_task("digits")
+    >>> model = sl.load_model("vgg", task)
+    >>> trial = sl.measure_trial("baseline", model, task, latency=False)
+    >>> trial.value == trial.scores["top1"]
+    True
     """
 
     name: str
@@ -66,7 +75,17 @@ class Trial:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Trials of one task, the first one the baseline."""
+    """Trials of one task, the first one the baseline.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> task = sl.load_task("digits")
+    >>> model = sl.load_model("vgg", task)
+    >>> one = sl.measure_trial("baseline", model, task, latency=False)
+    >>> sl.compare([one]).to_frame()["pareto"].tolist()
+    [True]
+    """
 
     trials: tuple[Trial, ...]
 
@@ -151,7 +170,18 @@ def iter_measure_trial(
     latency: bool = True,
     history: History | None = None,
 ) -> Generator[Step[Trial], None, Trial]:
-    """Measure step by step. Stopped before the scores are whole it has nothing to give."""
+    """Measure step by step. Stopped before the scores are whole it has nothing to give.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> task = sl.load_task("digits")
+    >>> model = sl.load_model("vgg", task)
+    >>> for step in sl.iter_measure_trial("baseline", model, task, images=50, latency=False):
+    ...     label = step.label
+    >>> label
+    'baseline'
+    """
     scores = yield from _relabel(iter_evaluate(model, task, images=images), name)
     profile = profile_of(model, task.example)
     metric = task.metric

@@ -33,6 +33,13 @@ class Scores:
         Metric name -> value in the metric's unit: accuracies in percent, losses as they are.
     images
         How many test images they are the mean of.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> scores = sl.Scores({"top1": 91.5, "loss": 0.3}, images=1000)
+    >>> scores["top1"]
+    91.5
     """
 
     values: Mapping[str, float]
@@ -101,6 +108,16 @@ def iter_evaluate(
 
     Stopped early it returns the scores of the images seen until then. The arguments are those of
     `evaluate`.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> task = sl.load_task("digits")
+    >>> model = sl.load_model("vgg", task)
+    >>> for step in sl.iter_evaluate(model, task, images=100):
+    ...     seen = step.done
+    >>> seen
+    100
     """
     total = image_count(task, images)
     sums = np.zeros(len(task.metrics))

@@ -62,6 +62,16 @@ class ChannelGroup:
         Number of channels.
     members
         Every axis of every tensor that must shrink with them.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> task = sl.load_task("digits")
+    >>> model = sl.load_model("vgg", task)
+    >>> graph = sl.trace(model, task.example)
+    >>> group = graph.groups[0]
+    >>> group.name == group.layer, group.width == len(group.members[0].indices)
+    (True, True)
     """
 
     name: str
@@ -90,6 +100,15 @@ class Coverage:
     macs_share, params_share
         Share (0 to 1) of the network that shrinks when groups are pruned: layers whose outputs or
         inputs lie in a group.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> task = sl.load_task("digits")
+    >>> model = sl.load_model("vgg", task)
+    >>> graph = sl.trace(model, task.example)
+    >>> graph.coverage.to_frame().query("not prunable")["reason"].tolist()
+    ["reaches the network's output"]
     """
 
     rows: tuple[tuple[str, str, int, int, bool, str, str], ...]
@@ -130,6 +149,17 @@ class Graph:
         MACs, parameters and bytes for any widths.
     profile
         The table of layers.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> task = sl.load_task("digits")
+    >>> model = sl.load_model("vgg", task)
+    >>> graph = sl.trace(model, task.example)
+    >>> graph.macs == int(graph.profile.to_frame()["macs"].sum())
+    True
+    >>> graph.group(graph.layers[0]) is graph.groups[0]
+    True
     """
 
     model: str

@@ -34,6 +34,13 @@ class Latency:
         Images in the batch.
     runtime
         What ran it: `"paddle"` is Paddle's own eager execution.
+
+    Examples
+    --------
+    >>> import paddle, slimlab as sl
+    >>> latency = sl.measure_latency(paddle.nn.Linear(8, 8), paddle.zeros([1, 8]), runs=3)
+    >>> latency.runs, latency.runtime
+    (3, 'paddle')
     """
 
     median_ms: float
@@ -99,7 +106,15 @@ def iter_measure_latency(
     runs: int = 30,
     warmup: int = 5,
 ) -> Generator[Step[Latency], None, Latency]:
-    """Time run by run; stopped early it returns what the runs so far say."""
+    """Time run by run; stopped early it returns what the runs so far say.
+
+    Examples
+    --------
+    >>> import paddle, slimlab as sl
+    >>> steps = sl.iter_measure_latency(paddle.nn.Linear(8, 8), paddle.zeros([1, 8]), runs=3)
+    >>> [step.done for step in steps][-1]       # five of warming up, three timed
+    8
+    """
     if batch < 1 or runs < 1 or warmup < 0:
         msg = f"batch={batch}, runs={runs}, warmup={warmup}: give at least 1, 1 and 0."
         raise PlanError(msg, batch=batch, runs=runs, warmup=warmup)

@@ -60,6 +60,16 @@ class PruningPlan:
         Where it came from.
     inputs
         Shape and dtype of the example inputs, with which the result is checked.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> task = sl.load_task("digits")
+    >>> model = sl.load_model("vgg", task)
+    >>> graph = sl.trace(model, task.example)
+    >>> plan = sl.plan_pruning(model, graph, {graph.layers[0]: 0.5})
+    >>> sl.PruningPlan.from_dict(plan.to_dict()).kept == plan.kept
+    True
     """
 
     kept: Mapping[str, tuple[int, ...]]

@@ -2,6 +2,12 @@
 
 Draws what tables hold and computes nothing. Figures are made object by object and never through
 pyplot, whose state is shared between threads.
+
+Examples
+--------
+>>> import slimlab as sl
+>>> sl.plots.training_history(sl.History()).axes[0].get_ylabel()
+'Loss'
 """
 
 from __future__ import annotations

@@ -39,7 +39,17 @@ class LayerProfile:
 
 @dataclass(frozen=True)
 class Profile:
-    """The table of layers of a model, in structured order; layers without tensors are left out."""
+    """The table of layers of a model, in structured order; layers without tensors are left out.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> task = sl.load_task("digits")
+    >>> model = sl.load_model("vgg", task)
+    >>> profile = sl.profile(model, task.example)
+    >>> list(profile.to_frame().columns)
+    ['layer', 'params', 'macs', 'bytes', 'type', 'output']
+    """
 
     layers: tuple[LayerProfile, ...]
 

@@ -18,7 +18,6 @@ from slimlab.trace import Op, Program, Shape, Value
 
 Rule = Callable[[Op, Channels], None]
 RULES: dict[str, Rule] = {}
-
 # Elementwise operators on one tensor. All are safe under masking, because masking also removes the
 # weights that read a channel: what sigmoid makes of a zeroed channel is never read.
 # fmt: off
@@ -79,18 +78,13 @@ def unknown(op: Op, channels: Channels) -> None:
 
 def freeze_inputs(op: Op, channels: Channels, reason: str) -> None:
     """Freeze every input of an operator for a reason."""
-    for value in op.inputs:
-        if value is not None:
-            channels.freeze_value(value, reason)
+    for value in filter(None, op.inputs):
+        channels.freeze_value(value, reason)
 
 
 def _tensors(op: Op) -> tuple[list[Value], Value]:
-    """The inputs that are there, and the output of an operator that has one that matters."""
-    inputs = [value for value in op.inputs if value is not None]
-    output = op.outputs[0]
-    if output is None:
-        return inputs, Value(-1, ())
-    return inputs, output
+    """The inputs that are there, and the output that matters."""
+    return [value for value in op.inputs if value is not None], op.outputs[0] or Value(-1, ())
 
 
 # ---- layers with weights -------------------------------------------------------------------
@@ -105,8 +99,7 @@ def convolution(op: Op, channels: Channels) -> None:
         freeze_inputs(op, channels, f"{op.short} with channels last")
         return
     groups = int(op.attributes["groups"])
-    if x.shape[axis] != weight.shape[1] * groups:
-        # Paddle's tracer lets this pass; running the model would fail.
+    if x.shape[axis] != weight.shape[1] * groups:  # Paddle's tracer lets this pass
         msg = (
             f"{weight.parameter or op.short} takes {weight.shape[1] * groups} channels but is "
             f"given {x.shape[axis]}, in a tensor of shape {list(x.shape)}. Check the example's "
@@ -354,4 +347,4 @@ def combine(op: Op, channels: Channels) -> None:
 
 @channel_rule(*(f"pd_op.{name}" for name in CONSTANTS))
 def constant(op: Op, channels: Channels) -> None:
-    """Makes a tensor of fixed size; reading only a shape removes nothing."""
+    """Makes a tensor of fixed size."""

@@ -106,6 +106,18 @@ def iter_scan_sensitivity(
 
     Between cells it yields after every batch, so that a stop answers at once. Stopped early it
     returns the table with holes. The arguments are those of `scan_sensitivity`.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> task = sl.load_task("digits")
+    >>> model = sl.load_model("vgg", task)
+    >>> steps = sl.iter_scan_sensitivity(model, task, ratios=[0.5], images=50)
+    >>> for step in steps:
+    ...     if step.done == 1:
+    ...         break
+    >>> len(sl.finish_early(steps).cells)
+    1
     """
     graph = trace(model, task.example)
     groups = (scope or Scope()).groups(graph)

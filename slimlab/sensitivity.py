@@ -39,6 +39,12 @@ class Cell:
         95 % interval of the drop over images like these.
     images
         How many images it was measured on.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> sl.Cell("conv1", 0.5, metric=91.0, drop=0.2, low=-0.3, high=0.7, images=500).is_clear
+    False
     """
 
     layer: str
@@ -83,6 +89,18 @@ class Sensitivity:
         Images a cell.
     fingerprint
         The model and data it was measured on.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> task = sl.load_task("digits")
+    >>> model = sl.load_model("vgg", task)
+    >>> scan = sl.scan_sensitivity(model, task, ratios=[0.4, 0.8], images=50, progress=False)
+    >>> first = scan.layers[0]
+    >>> [cell.ratio for cell in scan.curve(first)]
+    [0.4, 0.8]
+    >>> 0 <= scan.predicted_drop(first, 0.4) <= scan.predicted_drop(first, 0.8)
+    True
     """
 
     cells: tuple[Cell, ...]

@@ -29,6 +29,12 @@ class Step(Generic[T]):
         What is being worked on, for a person.
     item
         The result so far, as a frozen value; `None` where this step adds nothing to it.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> sl.Step(3, 10, "conv1")
+    Step(done=3, total=10, label='conv1', item=None)
     """
 
     done: int

@@ -38,6 +38,13 @@ class Metric:
         False for losses.
     unit, scale
         A reported value is the mean score times `scale`, in `unit`; accuracies run from 0 to 100 %.
+
+    Examples
+    --------
+    >>> from slimlab import Metric
+    >>> margin = Metric("margin", lambda logits, labels: logits.max(axis=1), unit="", scale=1.0)
+    >>> margin.higher_is_better
+    True
     """
 
     name: str

@@ -93,6 +93,22 @@ def image_folder(
         When the folder is missing, has fewer than two classes, a class has too few images, or the
         two splits have different classes. An image that is empty or damaged is named when it is
         read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import slimlab as sl
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> root = Path(tempfile.mkdtemp())
+    >>> for n in range(10):
+    ...     (root / "cats").mkdir(exist_ok=True)
+    ...     (root / "dogs").mkdir(exist_ok=True)
+    ...     Image.new("RGB", (40, 30), (n, 0, 0)).save(root / "cats" / f"{n}.png")
+    ...     Image.new("RGB", (40, 30), (0, n, 0)).save(root / "dogs" / f"{n}.png")
+    >>> task = sl.image_folder(root, size=32)
+    >>> len(task.train), len(task.test), list(task.example.shape)
+    (16, 4, [1, 3, 32, 32])
     """
     root = Path(path)
     if channels not in MODES or size < 1 or not 0 < test_share < 1:

@@ -33,7 +33,14 @@ class Record:
 
 @dataclass(frozen=True)
 class History:
-    """What happened during a training, in order."""
+    """What happened during a training, in order.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> len(sl.History().to_frame())
+    0
+    """
 
     records: tuple[Record, ...] = ()
 

@@ -105,6 +105,19 @@ def iter_fine_tune(  # noqa: PLR0913 - the same as fine_tune
 
     `item` is None while a test batch is evaluated. Stopped early it returns the model and the
     history as they are then. The arguments are those of `fine_tune`.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> task = sl.load_task("digits")
+    >>> model = sl.load_model("vgg", task)
+    >>> steps = sl.iter_fine_tune(model, task, epochs=5)
+    >>> for step in steps:
+    ...     if step.done == 2:
+    ...         break
+    >>> tuned, history = sl.finish_early(steps)
+    >>> max(record.step for record in history.records)
+    2
     """
     if epochs < 1 or batch_size < 1 or not learning_rate > 0:
         msg = (

@@ -111,9 +111,9 @@ def test_scan_stop_resume_while_the_kernel_stays_free(bench):
     assert drawn >= 2
 
     bench.button("Resume").click()
-    meter = bench.root.get_by_role("progressbar")
-    expect(meter).to_have_attribute("data-total", "108")
-    assert int(meter.get_attribute("data-done") or 0) >= stopped_at
+    running = bench.root.locator('.slim-jobbar[data-status="running"] [data-total="108"]')
+    expect(running).to_be_attached()
+    assert int(running.get_attribute("data-done") or 0) >= stopped_at
     expect(bench.curves.nth(drawn)).to_be_attached(timeout=30 * SECONDS)
     bench.finished("Scanned 108 cells")
     expect(bench.curves).to_have_count(12)
