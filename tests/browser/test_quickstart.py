@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -119,6 +120,10 @@ def test_scan_stop_resume_while_the_kernel_stays_free(bench):
     expect(bench.curves).to_have_count(12)
     expect(bench.button("Resume")).to_be_disabled()
 
+    bench.button("Set by drop").click()
+    bench.confirmed()
+    keep_screenshot(bench)
+
 
 def test_pick_prune_fine_tune_compare_save(lab, bench):
     page = bench.page
@@ -140,7 +145,6 @@ def test_pick_prune_fine_tune_compare_save(lab, bench):
     bench.button("Set by drop").click()
     expect(bench.row("stem")).not_to_have_attribute("data-ratio", "0.25")
     bench.confirmed()
-    keep_screenshot(lab, bench)
     prune(bench, None, becomes="drop at most 2")
 
     fine_tune(bench)
@@ -239,11 +243,9 @@ def fine_tune(bench: Bench) -> None:
     assert 0 < float(table.locator('[data-candidate="by hand"]').get_attribute("data-epochs")) < 200
 
 
-def keep_screenshot(lab, bench: Bench) -> None:
+def keep_screenshot(bench: Bench) -> None:
     """Renew the README's picture, when asked to."""
     if os.environ.get("SLIMLAB_SCREENSHOTS"):
-        from pathlib import Path
-
         target = Path(__file__).resolve().parents[2] / "docs" / "images" / "quickstart.png"
         target.parent.mkdir(parents=True, exist_ok=True)
         bench.root.screenshot(path=target)

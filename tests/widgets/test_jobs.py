@@ -140,3 +140,19 @@ def test_a_note_does_not_end_a_running_job():
 
     jobs.start(work(steps))
     assert [p.status for p in told] == ["running", "running", "running", "running", "done"]
+    assert jobs.progress.warning == "something else went wrong"
+    assert "something else" not in jobs.progress.message
+    jobs.start(work(lambda: iter_count(1)))
+    assert jobs.progress.warning == ""
+
+
+def test_the_end_is_reached_even_where_nobody_can_be_told():
+    def publish(progress):
+        if progress.status == "done":
+            msg = "the browser is gone"
+            raise OSError(msg)
+
+    jobs = Jobs(publish, run=inline)
+    with pytest.raises(OSError, match="gone"):
+        jobs.start(work(lambda: iter_count(1)))
+    assert jobs.wait(0)

@@ -210,6 +210,30 @@ def test_a_surprise_shows_its_traceback(bench):
     assert "Traceback" in bench.job_view["details"]
 
 
+def test_a_wrong_click_while_a_job_runs_stays_readable(bench):
+    def wrong(change):
+        if change["new"].get("measured") == 1:
+            click(bench, "uniform", value=1.5)
+
+    bench._publisher._every = 0.0
+    bench.observe(wrong, "curves_view")
+    bench.scan(ratios="0.5")
+    assert bench.progress.status == "done"
+    assert "1.5" in bench.job_view["warning"]
+
+
+def test_a_picture_that_fails_does_not_hide_the_result(bench, monkeypatch):
+    def broken():
+        msg = "no ink"
+        raise OSError(msg)
+
+    monkeypatch.setattr(bench, "refresh_static", broken)
+    bench.scan(ratios="0.5")
+    assert bench.sensitivity.complete
+    assert "no ink" in bench.progress.message
+    assert bench.wait(0)
+
+
 def test_methods_raise_where_clicks_show(bench):
     with pytest.raises(SlimLabError, match="no scan to resume"):
         bench.resume()

@@ -54,6 +54,8 @@ class Progress:
         A sentence for the status line.
     details
         The traceback of an error that was not foreseen, else empty.
+    warning
+        What went wrong beside the running job, which goes on; stays until the next job.
     """
 
     kind: str = ""
@@ -65,6 +67,7 @@ class Progress:
     left: float | None = None
     message: str = ""
     details: str = ""
+    warning: str = ""
 
     @property
     def busy(self) -> bool:
@@ -168,12 +171,15 @@ class Jobs:
         return self._idle.wait(timeout)
 
     def note(self, message: str, *, error: bool = False, details: str = "") -> None:
-        """Show a sentence in the status line; while a job runs only the sentence changes."""
+        """Show a sentence in the status line; while a job runs, beside what it says itself."""
         with self._lock:
-            status = "error" if error else "idle"
             if self.progress.busy:
-                status = self.progress.status
-            self.progress = replace(self.progress, status=status, message=message, details=details)
+                self.progress = replace(self.progress, warning=message, details=details)
+            else:
+                status = "error" if error else "idle"
+                self.progress = replace(
+                    self.progress, status=status, message=message, details=details, warning=""
+                )
         self._publish(self.progress)
 
     def abandon(self) -> None:
@@ -187,25 +193,23 @@ class Jobs:
 
     def _work(self, number: int, work: Work) -> None:
         start = self._clock()
-        details = ""
+        end: dict[str, Any] = {"status": "error", "left": None}
         try:
             result, partial = self._drain(number, work, start)
-            status = "stopped" if partial else "done"
             message = work.on_done(result, partial) if number == self._number else ""
+            end |= {"status": "stopped" if partial else "done", "message": message}
         except Stopped:
-            status, message = "stopped", "Stopped before there was anything to keep."
+            end |= {"status": "stopped", "message": "Stopped before there was anything to keep."}
         except SlimLabError as error:
-            status, message = "error", str(error)
+            end |= {"message": str(error)}
         except Exception as error:
-            status, message = "error", last_line(error)
-            details = traceback.format_exc()
-        elapsed = self._clock() - start
-        self._change(
-            number, status=status, message=message, details=details, elapsed=elapsed, left=None
-        )
-        with self._lock:
-            if number == self._number:
-                self._idle.set()
+            end |= {"message": last_line(error), "details": traceback.format_exc()}
+        try:
+            self._change(number, elapsed=self._clock() - start, **end)
+        finally:
+            with self._lock:
+                if number == self._number:
+                    self._idle.set()
 
     def _drain(self, number: int, work: Work, start: float) -> tuple[Any, bool]:
         steps = work.steps()

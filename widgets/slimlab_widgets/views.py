@@ -208,6 +208,7 @@ def job_view(progress: Progress) -> Json:
         "left": None if left is None else round(left, 1),
         "message": progress.message,
         "details": progress.details,
+        "warning": progress.warning,
     }
 
 

@@ -100,8 +100,6 @@ class Workbench(Panel):
         self._screen.show_job(lambda: self._jobs.progress)
         self._publisher.flush()
 
-    # What is on the bench, to read.
-
     @property
     def state(self) -> State:
         """Everything on the bench, as one frozen value."""
@@ -193,7 +191,11 @@ class Workbench(Panel):
         free = state.free_name((name or "").strip() or state.ratios_name)
 
         def done(candidate: Candidate, _partial: bool) -> str:
-            self._update(lambda s: replace(s.with_candidate(candidate), settings=_auto(s)))
+            self._update(
+                lambda s: replace(
+                    s.with_candidate(candidate), settings=replace(s.settings, folder="")
+                )
+            )
             removed = candidate.preview.macs_removed
             return (
                 f"Pruned '{free}': {removed:.0%} of the MACs removed. "
@@ -254,7 +256,7 @@ class Workbench(Panel):
     def choose(self, name: str) -> None:
         """Make a candidate the one that Fine-tune and Save take."""
         chosen = self._state.candidate(name).name
-        self._update(lambda s: replace(s, chosen=chosen, settings=_auto(s)))
+        self._update(lambda s: replace(s, chosen=chosen, settings=replace(s.settings, folder="")))
 
     def save(self, name: str | None = None, folder: str | None = None) -> None:
         """Write a candidate to a folder, from which `sl.load` reads it in another process."""
@@ -271,8 +273,6 @@ class Workbench(Panel):
     def change(self, **settings: Any) -> None:
         """Change what the controls say."""
         self._update(lambda s: replace(s, settings=s.settings.with_facts(settings)))
-
-    # The page.
 
     def handle(self, event: str, facts: Mapping[str, Any]) -> None:
         """Carry out a click: each is one of the methods above."""
@@ -342,9 +342,7 @@ class Workbench(Panel):
         ended, self._was_busy = self._was_busy and not progress.busy, progress.busy
         if ended:
             self._publisher.flush()
-            self.refresh_static()
-
-
-def _auto(state: State) -> Settings:
-    """Settings with the folder named for the chosen model again."""
-    return replace(state.settings, folder="")
+            try:
+                self.refresh_static()
+            except Exception as error:
+                self.on_error(error)

@@ -78,7 +78,16 @@ export function field(name: string, input: HTMLElement, after = ""): HTMLLabelEl
   return h("label", { class: "slim-field" }, h("span", {}, name), input, after ? h("span", { class: "slim-unit" }, after) : null);
 }
 
-/** Write a value from the kernel into an input unless a person is just typing there. */
+const told = new WeakMap<HTMLElement, string>();
+
+/**
+ * Write a value from the kernel into an input: only where the kernel changed it, and not while a person types there.
+ * All settings come together, so an old one may arrive again just after a person wrote a new one.
+ */
 export function setInput(input: HTMLInputElement | HTMLSelectElement, value: string): void {
-  if (document.activeElement !== input && input.value !== value) input.value = value;
+  if (told.get(input) === value) return;
+  told.set(input, value);
+  if (document.activeElement === input) return;
+  if (input.type === "checkbox") (input as HTMLInputElement).checked = value === "true";
+  else input.value = value;
 }

@@ -148,6 +148,10 @@ export class CurvesPlot {
     const most = Math.max(0.9, ...(this.view.ratios ?? []));
     this.x = scaleLinear([0, most], [MARGIN.left, this.width - MARGIN.right]);
     this.y = scaleLinear([low, high], [HEIGHT - MARGIN.bottom, MARGIN.top]).nice(6);
+    // No accuracy is above 100 %, whatever an interval says; the band ends at the frame.
+    if (this.view.unit !== "%") return;
+    const [bottom, top] = this.y.domain();
+    this.y.domain([Math.max(0, bottom), Math.min(100, top)]).clamp(true);
   }
 
   private drawAxes(): void {
@@ -238,7 +242,7 @@ export class CurvesPlot {
   private reading(curve: Curve, ratio: number): string {
     const unit = this.view.unit ?? "";
     const value = score(valueAt(curve, this.view.baseline ?? 0, ratio), unit);
-    return `${metricName(this.view.metric)} ${value}, predicted drop ${fixed(interpolate(curve.fit, ratio), 1)} points`;
+    return `${value}, predicted drop ${fixed(interpolate(curve.fit, ratio), 1)} points`;
   }
 
   private drawCaption(): void {

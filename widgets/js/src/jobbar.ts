@@ -13,6 +13,7 @@ export class JobBar implements Panel {
   private counts = h("span", { class: "slim-counts" });
   private stopButton: HTMLButtonElement;
   private message = h("span", { class: "slim-status", role: "status", "aria-live": "polite" });
+  private warning = h("div", { class: "slim-warning slim-error", role: "alert", hidden: true });
   private details = h("details", { class: "slim-details" }, h("summary", {}, "Details"), h("pre"));
 
   constructor(private ctx: Context) {
@@ -21,7 +22,7 @@ export class JobBar implements Panel {
       ctx.send("stop");
     });
     this.el = h("div", { class: "slim-jobbar" },
-      this.meter, h("div", { class: "slim-jobline" }, this.message, this.counts, this.stopButton), this.details);
+      this.meter, h("div", { class: "slim-jobline" }, this.message, this.counts, this.stopButton), this.warning, this.details);
     ctx.watch(["job"], () => this.draw());
   }
 
@@ -45,6 +46,8 @@ export class JobBar implements Panel {
     text(this.message, job.message || "Ready.");
     this.message.title = job.message ?? "";
     this.message.classList.toggle("slim-error", status === "error");
+    show(this.warning, !!job.warning);
+    text(this.warning, job.warning ?? "");
     show(this.details, !!job.details);
     text(this.details.querySelector("pre")!, job.details ?? "");
   }

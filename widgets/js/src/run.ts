@@ -27,7 +27,7 @@ export class RunCharts implements Panel {
     const first = run.score?.[0];
     const last = run.score?.[run.score.length - 1];
     show(this.caption, !!first);
-    if (first && last) text(this.caption, `${run.name ?? "Model"}: ${metricName(run.metric)} ${score(first[1], run.unit ?? "")} before, ` +
+    if (first && last) text(this.caption, `${run.name || "Model"}: ${metricName(run.metric)} ${score(first[1], run.unit ?? "")} before, ` +
       `${score(last[1], run.unit ?? "")} after ${whole(run.loss?.[run.loss.length - 1]?.[0] ?? 0)} of ${whole(steps)} steps.`);
   }
 }
@@ -104,6 +104,6 @@ export class FineTune implements Panel {
     const settings = this.ctx.get<SettingsView>("settings");
     setInput(this.epochs, String(settings.epochs ?? 1));
     setInput(this.rate, String(settings.learning_rate ?? 0.01));
-    this.teacher.checked = settings.teacher ?? false;
+    setInput(this.teacher, String(settings.teacher ?? false));
   }
 }

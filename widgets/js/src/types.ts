@@ -92,6 +92,8 @@ export interface JobView {
   left?: number | null;
   message?: string;
   details?: string;
+  /** What went wrong beside the running job. */
+  warning?: string;
 }
 
 export interface SettingsView {

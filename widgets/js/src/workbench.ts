@@ -19,6 +19,7 @@ class PruneControls implements Panel {
     const prune = button("Prune", "prune", "Cut these channels out of a copy of the model", () => {
       ctx.send("prune", { name: this.name.value });
       this.typed = false;
+      this.name.value = ctx.get<PickedView>("picked").name ?? "";
     }, true);
     this.name.addEventListener("input", () => { this.typed = this.name.value !== ""; });
     this.el = h("div", { class: "slim-controls slim-prune", role: "group", "aria-label": "Prune" }, field("Name", this.name), prune);

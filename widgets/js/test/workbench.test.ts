@@ -90,6 +90,18 @@ describe("the workbench", () => {
     ]);
   });
 
+  it("keeps what a person wrote when older settings arrive again", () => {
+    const { model, el, button } = show({ candidates_view: { rows: [candidate], chosen: "half" } });
+    const epochs = el.querySelector<HTMLInputElement>('[data-key="epochs"]')!;
+    epochs.value = "7";
+    model.set("settings_view", { ...settings, folder: "models/other" });
+    button("fine_tune").click();
+    expect(model.sent[0]).toMatchObject({ event: "fine_tune", epochs: 7 });
+    expect(el.querySelector<HTMLInputElement>('[data-key="folder"]')!.value).toBe("models/other");
+    model.set("settings_view", { ...settings, epochs: 3 });
+    expect(epochs.value).toBe("3");
+  });
+
   it("shows how far a job is and how long yet", () => {
     const { model, el, button } = show();
     model.set("job_view", { kind: "scan", status: "running", done: 81, total: 243, left: 95, message: "Scanning: a" });
@@ -106,6 +118,13 @@ describe("the workbench", () => {
     expect(status()).toBe("ValueError: <i>x</i>");
     expect(el.querySelector<HTMLElement>("details")!.hidden).toBe(false);
     expect(el.querySelector("details pre")!.textContent).toBe("Traceback ...");
+  });
+
+  it("shows what went wrong beside a running job", () => {
+    const { model, el, status } = show();
+    model.set("job_view", { status: "running", message: "Scanning: a", warning: "Ratio 1.5 is outside [0, 1)." });
+    expect(status()).toBe("Scanning: a");
+    expect(el.querySelector('[role="alert"]')!.textContent).toContain("1.5");
   });
 
   it("draws the training", () => {
