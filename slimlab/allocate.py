@@ -28,8 +28,8 @@ class Preview:
     macs_removed, params_removed, bytes_removed
         Shares removed, 0 to 1.
     drop
-        Predicted drop in points before fine-tuning: the sum of the layers' own drops (layers are
-        taken to hurt independently); None without a sensitivity table.
+        Predicted drop in points before fine-tuning, from the layers' own drops (they are taken to
+        hurt independently, see `Sensitivity.together`); None without a sensitivity table.
     widths
         Layer to channels before and after.
 
@@ -94,7 +94,9 @@ def preview(
     drop = None
     if sensitivity is not None:
         scanned = set(sensitivity.layers)
-        drop = sum(sensitivity.predicted_drop(n, r) for n, r in groups.items() if n in scanned)
+        # A ratio too small to remove a single channel costs nothing.
+        cut = [n for n in groups if n in scanned and kept[n] < before[n]]
+        drop = sensitivity.together(sensitivity.predicted_drop(n, groups[n]) for n in cut)
     return Preview(
         small.macs,
         small.params,

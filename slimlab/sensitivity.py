@@ -8,7 +8,7 @@ with and without the channels, so that the interval is that of the *difference*.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -151,6 +151,20 @@ class Sensitivity:
         """
         ratios, drops = self.fitted(layer)
         return float(np.interp(ratio, ratios, drops))
+
+    def together(self, drops: Iterable[float]) -> float:
+        """Predict the drop of several layers pruned at once from the drops of each alone.
+
+        Layers are taken to hurt independently. An accuracy keeps the product of the shares that
+        each layer leaves of it, so that small drops add up and no sum exceeds the baseline; the
+        drops of another metric are added.
+        """
+        if self.unit != "%" or not self.baseline > 0:
+            return float(sum(drops))
+        left = 1.0
+        for drop in drops:
+            left *= max(0.0, 1 - drop / self.baseline)
+        return self.baseline * (1 - left)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a cell: `layer, ratio, metric, drop, low, high, images`."""

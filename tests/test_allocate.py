@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import paddle
 import pytest
 from hypothesis import given, settings
@@ -27,10 +29,24 @@ def test_preview_by_hand(chain: sl.Graph) -> None:
     assert seen.macs_removed == pytest.approx(1 - macs(6, 6) / macs(8, 12))
     assert seen.params == 9 * (3 * 6 + 6 * 6) + 2 * 6 + 2 * 6 + 6 * 5 + 5
     assert seen.bytes == 4 * (seen.params + 2 * 6 + 2 * 6)
-    assert seen.drop == pytest.approx(1.0 + 2.0, abs=1e-6)
+    assert seen.drop == pytest.approx(90 * (1 - (1 - 1 / 90) * (1 - 2 / 90)), abs=1e-6)
     assert seen.widths == {"a.0": (8, 6), "b.0": (12, 6)}
     assert sl.preview(chain, {}).drop is None
     assert sl.preview(chain, {}).macs_removed == 0
+
+
+def test_a_ratio_that_removes_no_channel_costs_nothing(chain: sl.Graph) -> None:
+    scan = table({"a.0": [10.0, 30.0], "b.0": [5.0, 6.0]}, (0.25, 0.5))
+    assert sl.preview(chain, {"a.0": 0.05, "b.0": 0.02}, scan).drop == 0
+    assert sl.preview(chain, {"a.0": 0.05, "b.0": 0.25}, scan).drop == pytest.approx(5, abs=1e-6)
+
+
+def test_drops_together_never_exceed_the_baseline(chain: sl.Graph) -> None:
+    scan = table({"a.0": [80.0, 85.0], "b.0": [80.0, 85.0]}, (0.25, 0.5))
+    drop = sl.preview(chain, {"a.0": 0.5, "b.0": 0.5}, scan).drop
+    assert drop == pytest.approx(90 * (1 - (5 / 90) ** 2), abs=1e-6)
+    by_loss = replace(scan, unit="", metric="loss")
+    assert sl.preview(chain, {"a.0": 0.5, "b.0": 0.5}, by_loss).drop == pytest.approx(170, abs=1e-5)
 
 
 @settings(max_examples=30, deadline=None)

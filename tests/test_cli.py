@@ -87,6 +87,13 @@ def test_the_users_own_configuration_comes_after_ours():
     assert lab.environment({})["JUPYTER_CONFIG_PATH"] == str(lab.CONFIG)
 
 
+def test_kernels_are_spared_paddles_remarks_unless_the_user_asks_for_them():
+    quiet = lab.environment({"PYTHONWARNINGS": "error"})
+    assert quiet["GLOG_minloglevel"] == "2"
+    assert quiet["PYTHONWARNINGS"] == "error,ignore:No ccache found"
+    assert lab.environment({"GLOG_minloglevel": "0"})["GLOG_minloglevel"] == "0"
+
+
 def test_the_installed_command_is_there():
     command = Path(sys.executable).with_name("slimlab")
     if not command.is_file():

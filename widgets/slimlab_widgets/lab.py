@@ -94,9 +94,19 @@ def server_options(work: Path, notebook: str = FIRST_NOTEBOOK) -> list[str]:
 
 
 def environment(old: dict[str, str]) -> dict[str, str]:
-    """Give the environment with our configuration before the user's."""
+    """Give the environment with our configuration before the user's, and a quieter Paddle.
+
+    Paddle writes remarks about its own inside to stderr, which a notebook shows as red boxes: one
+    while tracing an addition, one on import where ccache is missing. Errors are still shown.
+    """
     path = [str(CONFIG), *filter(None, [old.get("JUPYTER_CONFIG_PATH")])]
-    return {**old, "JUPYTER_CONFIG_PATH": os.pathsep.join(path)}
+    warnings = [*filter(None, [old.get("PYTHONWARNINGS")]), "ignore:No ccache found"]
+    return {
+        "GLOG_minloglevel": "2",
+        **old,
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(path),
+        "PYTHONWARNINGS": ",".join(warnings),
+    }
 
 
 def launch(work: Path, arguments: Sequence[str] = ()) -> None:

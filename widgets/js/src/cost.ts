@@ -56,6 +56,13 @@ export function predictedDrop(curve: Curve | undefined, ratio: number): number |
   return interpolate(curve.fit, ratio);
 }
 
+/** Layers hurt independently: an accuracy keeps the product of what each leaves of it; other drops add up. */
+export function together(drops: number[], curves: CurvesView): number {
+  const baseline = curves.baseline ?? 0;
+  if (curves.unit !== "%" || !(baseline > 0)) return drops.reduce((sum, drop) => sum + drop, 0);
+  return baseline * (1 - drops.reduce((left, drop) => left * Math.max(0, 1 - drop / baseline), 1));
+}
+
 export interface Prediction extends Totals {
   drop: number | null;
   kept: number[];
@@ -66,14 +73,16 @@ export interface Prediction extends Totals {
 export function predict(cost: Cost, ratios: Record<string, number>, curves: CurvesView): Prediction {
   const kept = keptWidths(cost, ratios);
   const byLayer = new Map((curves.curves ?? []).map((c) => [c.layer, c]));
-  let drop = 0;
+  const drops: number[] = [];
   let unmeasured = 0;
-  for (const name of cost.groups) {
+  cost.groups.forEach((name, i) => {
+    if (kept[i] === cost.widths[i]) return; // too small a ratio to remove a channel costs nothing
     const one = predictedDrop(byLayer.get(name), ratios[name] ?? 0);
     if (one === null) unmeasured += 1;
-    else drop += one;
-  }
-  return { ...evaluate(cost, kept), drop: byLayer.size === 0 ? null : drop, kept, unmeasured };
+    else drops.push(one);
+  });
+  const drop = byLayer.size === 0 ? null : together(drops, curves);
+  return { ...evaluate(cost, kept), drop, kept, unmeasured };
 }
 
 /** The metric of a curve at a ratio, along the drawn line. */

@@ -22,12 +22,16 @@ describe("predictions", () => {
     expect(evaluate(GRAPH.cost!, [10, 4])).toEqual({ macs: 1200, params: 152, bytes: 608 });
     expect(evaluate(GRAPH.cost!, [5, 2])).toEqual({ macs: 550, params: 69, bytes: 276 });
   });
-  it("sums the drops of what was measured and counts the rest", () => {
-    const now = predict(GRAPH.cost!, { a: 0.5, b: 0.1 }, CURVES);
-    expect(now.drop).toBeCloseTo(18, 10);
+  it("puts the drops of what was measured together and counts the rest", () => {
+    // a keeps 80 of 90 points, b 70 of 90: together 90 * 8/9 * 7/9 are left
+    const now = predict(GRAPH.cost!, { a: 0.5, b: 0.25 }, CURVES);
+    expect(now.drop).toBeCloseTo(90 - (90 * 56) / 81, 10);
     expect(now.unmeasured).toBe(0);
+    expect(predict(GRAPH.cost!, { a: 0.5, b: 0.25 }, { ...CURVES, unit: "" }).drop).toBeCloseTo(30, 10);
     const partial = predict(GRAPH.cost!, { a: 0.5, b: 0.5 }, { ...CURVES, curves: CURVES.curves!.slice(0, 1) });
-    expect([partial.drop, partial.unmeasured]).toEqual([10, 1]);
+    expect(partial.drop).toBeCloseTo(10, 10);
+    expect(partial.unmeasured).toBe(1);
+    expect(predict(GRAPH.cost!, { b: 0.1 }, CURVES).drop).toBe(0); // not one of 4 channels goes
     expect(predict(GRAPH.cost!, { a: 0.5 }, {}).drop).toBeNull();
   });
   it("is flat beyond the last ratio", () => {
