@@ -76,7 +76,7 @@ def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
     >>> nearest("x", ["conv1", "fc"])
     "Known: 'conv1', 'fc'."
     """
-    names = list(known)
+    names = list(dict.fromkeys(known))
     close = difflib.get_close_matches(name, names, n=most, cutoff=0.5)
     if close:
         *first, last = [repr(c) for c in close]

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+
+import slimlab as sl
+from slimlab.errors import nearest
+
+
+def test_every_error_is_a_slimlab_error_and_keeps_its_facts() -> None:
+    kinds = (
+        sl.UnsupportedOpError,
+        sl.PlanError,
+        sl.TaskError,
+        sl.RecipeError,
+        sl.ArtifactError,
+        sl.ExportError,
+    )
+    for kind in kinds:
+        with pytest.raises(sl.SlimLabError, match="sentence") as caught:
+            raise kind("A sentence.", layer="a", ratio=1.2)
+        assert (caught.value.layer, caught.value.ratio) == ("a", 1.2)
+        assert caught.value.facts == {"layer": "a", "ratio": 1.2}
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "words"),
+    [
+        ("covn1", ["conv1", "fc"], "Did you mean 'conv1'?"),
+        ("conv1", ["conv2", "conv2", "conv3"], "Did you mean 'conv2' or 'conv3'?"),
+        ("x", [], "There are none."),
+        ("x", ["alpha", "beta"], "Known: 'alpha', 'beta'."),
+        ("x", [f"layer{n}" for n in range(9)], "'layer7', ..."),
+    ],
+)
+def test_nearest_names(name: str, known: list[str], words: str) -> None:
+    assert words in nearest(name, known)
