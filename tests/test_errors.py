@@ -17,7 +17,8 @@ def test_every_error_is_a_slimlab_error_and_keeps_its_facts() -> None:
     )
     for kind in kinds:
         with pytest.raises(sl.SlimLabError, match="sentence") as caught:
-            raise kind("A sentence.", layer="a", ratio=1.2)
+            msg = "A sentence."
+            raise kind(msg, layer="a", ratio=1.2)
         assert (caught.value.layer, caught.value.ratio) == ("a", 1.2)
         assert caught.value.facts == {"layer": "a", "ratio": 1.2}
 
@@ -26,7 +27,7 @@ def test_every_error_is_a_slimlab_error_and_keeps_its_facts() -> None:
     ("name", "known", "words"),
     [
         ("covn1", ["conv1", "fc"], "Did you mean 'conv1'?"),
-        ("conv1", ["conv2", "conv2", "conv3"], "Did you mean 'conv2' or 'conv3'?"),
+        ("conv1", ["conv2", "conv2", "conv3"], "Did you mean 'conv3' or 'conv2'?"),
         ("x", [], "There are none."),
         ("x", ["alpha", "beta"], "Known: 'alpha', 'beta'."),
         ("x", [f"layer{n}" for n in range(9)], "'layer7', ..."),
