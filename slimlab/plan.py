@@ -18,30 +18,9 @@ from slimlab.errors import ArtifactError, PlanError
 from slimlab.graph import ChannelGroup, Graph
 from slimlab.importance import channel_scores
 from slimlab.ratios import Ratios, kept_channels
+from slimlab.surgery import Cut
 
 Indices = NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Cut:
-    """Indices of one axis of one tensor that channels own.
-
-    Attributes
-    ----------
-    parameter
-        Name of the tensor, as in `state_dict`.
-    axis
-        The axis.
-    length
-        Its length before pruning.
-    removed
-        Indices that go, ascending.
-    """
-
-    parameter: str
-    axis: int
-    length: int
-    removed: tuple[int, ...]
 
 
 @dataclass(frozen=True)
