@@ -16,64 +16,17 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from slimlab.constraints import FIXED, Assumption, Atoms, Axis, Labels, Product, Solution
 from slimlab.trace import Op, Program, Value
 
-Atoms = NDArray[np.int64]
-FIXED = -1  # an index that can never be removed
 _NONE: Mapping[str, Atoms] = MappingProxyType({})
-Labels = tuple["Atoms | None", ...]  # one entry an axis; None: the axis has a fixed length
-
-
-@dataclass(frozen=True)
-class Axis:
-    """An axis of a parameter whose indices can be removed: `("conv1.weight", 0)`."""
-
-    parameter: str
-    axis: int
-
-
-@dataclass(frozen=True)
-class Assumption:
-    """Channels that may go only if user code reads a size instead of having it written down.
-
-    Attributes
-    ----------
-    key
-        The operator and the line of code that asked for it; one verdict holds for all of a line.
-    atoms
-        What is frozen when the assumption is wrong.
-    reason
-        Why, then.
-    """
-
-    key: str
-    atoms: Atoms
-    reason: str
-
-
-@dataclass(frozen=True)
-class Product:
-    """Multiply-adds between activations: the product of the lengths of these axes.
-
-    Attributes
-    ----------
-    layer
-        Structured name of the layer it belongs to.
-    axes
-        Length of each axis, with its atoms when it can shrink.
-    """
-
-    layer: str
-    axes: tuple[tuple[int, Atoms | None], ...]
 
 
 class Channels:
@@ -331,22 +284,3 @@ class Channels:
         for atoms, why in reversed(frozen):  # the first reason given is the one kept
             reason[component[atoms[atoms >= 0]]] = number[why]
         return Solution(component.astype(np.int64), reason, tuple(reasons))
-
-
-@dataclass(frozen=True, eq=False)
-class Solution:
-    """Channels as connected components of atoms.
-
-    Attributes
-    ----------
-    component
-        Shape `(atoms,)`: the channel each atom belongs to.
-    reason
-        Shape `(channels,)`: index into `reasons`, -1 where the channel can be removed.
-    reasons
-        Sentences.
-    """
-
-    component: Atoms
-    reason: Atoms
-    reasons: tuple[str, ...]

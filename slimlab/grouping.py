@@ -11,7 +11,8 @@ import numpy as np
 from paddle import Tensor
 from paddle.nn import Layer
 
-from slimlab.channels import Axis, Channels, Solution
+from slimlab.channels import Channels
+from slimlab.constraints import Axis, Solution
 from slimlab.cost import Cost, Length, Term
 from slimlab.graph import ChannelGroup, Coverage, Graph, Indices, Member
 from slimlab.layers import Tensors, count, is_trainable, item_bytes, sublayers

@@ -11,7 +11,8 @@ import math
 import string
 from dataclasses import dataclass
 
-from slimlab.channels import Atoms, Channels
+from slimlab.channels import Channels
+from slimlab.constraints import Atoms
 from slimlab.rules.registry import channel_rule, freeze_inputs, tensors
 from slimlab.trace import Op, Value
 

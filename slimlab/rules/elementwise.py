@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from slimlab.channels import Atoms, Channels
+from slimlab.channels import Channels
+from slimlab.constraints import Atoms
 from slimlab.rules.registry import channel_rule, freeze_inputs, named, tensors, unknown
 from slimlab.trace import Op, Value
 

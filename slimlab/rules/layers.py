@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from slimlab.channels import Atoms, Channels
+from slimlab.channels import Channels
+from slimlab.constraints import Atoms
 from slimlab.errors import UnsupportedOpError
 from slimlab.rules.registry import channel_rule, freeze_inputs, tensors
 from slimlab.trace import Op, Value

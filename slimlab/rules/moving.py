@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from slimlab.channels import FIXED, Atoms, Channels
+from slimlab.channels import Channels
+from slimlab.constraints import FIXED, Atoms
 from slimlab.rules.registry import channel_rule, freeze_inputs, named, tensors, tie, unknown
 from slimlab.trace import Op, Shape, Value
 

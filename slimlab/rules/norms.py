@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from slimlab.channels import Atoms, Channels
+from slimlab.channels import Channels
+from slimlab.constraints import Atoms
 from slimlab.rules.registry import channel_rule, freeze_inputs, tensors, tie
 from slimlab.trace import Op, Value
 

@@ -9,7 +9,8 @@ import math
 
 import numpy as np
 
-from slimlab.channels import Atoms, Channels
+from slimlab.channels import Channels
+from slimlab.constraints import Atoms
 from slimlab.rules.registry import axes_of, channel_rule, freeze_inputs, named, tensors, tie
 from slimlab.trace import Op, Value
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from slimlab.channels import Atoms, Channels
+from slimlab.channels import Channels
+from slimlab.constraints import Atoms
 from slimlab.rules.registry import axes_of, channel_rule, freeze_inputs, tensors
 from slimlab.trace import Op
 
