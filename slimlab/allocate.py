@@ -148,7 +148,8 @@ def uniform_ratios(
     >>> abs(sl.preview(graph, ratios).macs_removed - 0.5) < 0.01
     True
     """
-    names = [group.name for group in (scope or Scope()).groups(graph)]
+    scope = scope or Scope()
+    names = [group.name for group in scope.groups(graph)]
     given = {
         n: v for n, v in (("ratio", ratio), ("macs", macs), ("params", params)) if v is not None
     }
@@ -157,17 +158,19 @@ def uniform_ratios(
         raise PlanError(msg, given=tuple(given))
     what, target = next(iter(given.items()))
     if what == "ratio":
-        return Ratios(dict.fromkeys(names, target))
+        return scope.align(graph, dict.fromkeys(names, target))
     Ratios({f"{what}=": target})  # a share in [0, 1), like any ratio
-    return _bisect(graph, names, what, target, tolerance)
+    found = _bisect(graph, scope, what, target, tolerance)
+    return scope.align(graph, dict.fromkeys(names, found))
 
 
-def _bisect(graph: Graph, names: list[str], what: str, target: float, tolerance: float) -> Ratios:
+def _bisect(graph: Graph, scope: Scope, what: str, target: float, tolerance: float) -> float:
+    names = [group.name for group in scope.groups(graph)]
     widths = dict(zip(graph.cost.groups, graph.cost.widths, strict=True))
     whole = getattr(graph.cost.totals(), what)
 
     def removed(ratio: float) -> float:
-        kept = {n: kept_channels(widths[n], ratio) for n in names}
+        kept = {n: scope.kept(widths[n], ratio) for n in names}
         return 1 - float(getattr(graph.cost.totals(kept), what) / whole)
 
     most = removed(1.0)
@@ -187,7 +190,7 @@ def _bisect(graph: Graph, names: list[str], what: str, target: float, tolerance:
         if abs(error) < tolerance:
             break
         low, high = (middle, high) if error < 0 else (low, middle)
-    return Ratios(dict.fromkeys(names, best[1]))
+    return best[1]
 
 
 def ratios_within_drop(sensitivity: Sensitivity, drop: float = 1.0) -> Ratios:

@@ -13,45 +13,47 @@ Knows nothing of particular operators (`rules.py`) nor of what groups are used f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from bisect import bisect_right
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from slimlab.trace import Value
+from slimlab.constraints import FIXED, Assumption, Atoms, Axis, Labels, Product, Solution
+from slimlab.trace import Op, Program, Value
 
-Atoms = NDArray[np.int64]
-FIXED = -1  # an index that can never be removed
-Labels = tuple["Atoms | None", ...]  # one entry an axis; None: the axis has a fixed length
-
-
-@dataclass(frozen=True)
-class Axis:
-    """An axis of a parameter whose indices can be removed: `("conv1.weight", 0)`."""
-
-    parameter: str
-    axis: int
+_NONE: Mapping[str, Atoms] = MappingProxyType({})
 
 
 class Channels:
     """The constraints gathered while walking a program.
 
-    Rules call `labels`, `couple`, `freeze`, `produces`, `consumes` and `set`; `solve` is called
-    once.
+    Rules read `labels` and `zeros`, call `couple`, `freeze`, `assume`, `produces` and `consumes`,
+    and record their result with `set`; `solve` is called when the walk is over.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, program: Program | None = None) -> None:
         self.axes: dict[Axis, Atoms] = {}
         self.producers: dict[Axis, str] = {}
         self.consumers: dict[Axis, str] = {}
         self.macs: dict[str, int] = {}
         self.outputs: dict[str, tuple[int, ...]] = {}
+        self.assumptions: list[Assumption] = []
+        self.written: set[str] = set()
+        self.products: list[Product] = []
+        self._program = program
         self._count = 0
+        self._starts: list[int] = []
         self._values: dict[int, Labels] = {}
+        self._zeros: dict[int, tuple[bool, ...]] = {}
         self._lists: dict[int, tuple[Value, ...]] = {}
+        self._parts: dict[int, Sequence[tuple[Labels, tuple[bool, ...]]]] = {}
+        self._constants: dict[int, tuple[int, ...]] = {}
+        self._sources: dict[int, str] = {}
         self._edges: list[tuple[Atoms, Atoms]] = []
         self._frozen: list[tuple[Atoms, str]] = []
 
@@ -63,12 +65,32 @@ class Channels:
             return tuple(self._axis(value, axis) for axis in range(len(value.shape)))
         return self._values.get(value.id, (None,) * len(value.shape))
 
-    def set(self, value: Value, labels: Sequence[Atoms | None]) -> None:
-        """Record the atoms along each axis of an operator's output."""
+    def zeros(self, value: Value) -> tuple[bool, ...]:
+        """For each axis, whether masking a channel there makes all that belongs to it zero."""
+        if value.parameter is not None:
+            return (not value.parameter.endswith("_variance"),) * len(value.shape)
+        return self._zeros.get(value.id, (False,) * len(value.shape))
+
+    def set(
+        self,
+        value: Value,
+        labels: Sequence[Atoms | None],
+        *,
+        zeros: Sequence[bool] | None = None,
+    ) -> None:
+        """Record the atoms along each axis of an operator's output.
+
+        `zeros` says for each axis whether a masked channel is zero there; nowhere when left out.
+        """
         # An axis of length one can't lose its only index, and broadcasts: it carries nothing.
         self._values[value.id] = tuple(
             None if size == 1 else along for size, along in zip(value.shape, labels, strict=True)
         )
+        self._zeros[value.id] = tuple(zeros) if zeros is not None else (False,) * len(value.shape)
+
+    def knows(self, value: Value) -> bool:
+        """Whether a rule has said something of a value."""
+        return value.id in self._values or value.id in self._lists or value.id in self._parts
 
     def set_list(self, value: Value, items: Sequence[Value]) -> None:
         """Record the tensors that a list value (`builtin.combine`) holds."""
@@ -78,6 +100,66 @@ class Channels:
         """The tensors a value stands for: itself, or those of a list value."""
         return self._lists.get(value.id, (value,))
 
+    def set_parts(self, value: Value, parts: Sequence[tuple[Labels, tuple[bool, ...]]]) -> None:
+        """Record labels and zero flags of each tensor of a list value that an operator made."""
+        self._parts[value.id] = parts
+
+    def parts(self, value: Value) -> Sequence[tuple[Labels, tuple[bool, ...]]] | None:
+        """What `set_parts` recorded."""
+        return self._parts.get(value.id)
+
+    def set_constant(self, value: Value, numbers: Sequence[int]) -> None:
+        """Record the numbers of a constant, such as the shape given to a reshape."""
+        self._constants[value.id] = tuple(numbers)
+
+    def constant(self, value: Value) -> tuple[int, ...] | None:
+        """The numbers of a constant, or `None` when they are not known."""
+        return self._constants.get(value.id)
+
+    def derive(self, value: Value, origin: Value) -> None:
+        """Say that a value is a parameter in another form (reshaped, transposed, cast)."""
+        source = self.source(origin)
+        if source:
+            self._sources[value.id] = source
+
+    def source(self, value: Value) -> str:
+        """The parameter that a value is, or is another form of; `""` for activations."""
+        return value.parameter or self._sources.get(value.id, "")
+
+    def place(self, op: Op) -> str:
+        """Words for the layer an operator lies in, ending in a space; nothing when not known."""
+        layer = self.layer(op)
+        return f"in layer {layer!r} " if layer else ""
+
+    def layer(self, op: Op) -> str:
+        """Structured name of the layer an operator lies in.
+
+        Paddle records classes, not names: the layer is what the parameters used at the same place
+        have in common.
+        """
+        where = op.where
+        while where.strip("/"):
+            names = self._names.get(where)
+            if names is not None:
+                return names
+            where = where.rstrip("/").rpartition("/")[0] + "/"
+        return ""
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        found: dict[str, list[str]] = {}
+        for op in self._program.ops if self._program else ():
+            for value in op.inputs:
+                if value is not None and value.parameter:
+                    own = value.parameter.split(".")[:-1]
+                    parts = op.where.strip("/").split("/")
+                    for depth in range(len(parts), 0, -1):
+                        place = "/" + "/".join(parts[:depth]) + "/"
+                        old = found.setdefault(place, own)
+                        same = [a == b for a, b in zip(old, own, strict=False)]
+                        found[place] = own[: (*same, False).index(False)]
+        return {place: ".".join(names) for place, names in found.items()}
+
     def _axis(self, value: Value, axis: int) -> Atoms | None:
         size = value.shape[axis]
         if size <= 1 or value.parameter is None:
@@ -85,6 +167,7 @@ class Channels:
         key = Axis(value.parameter, axis)
         if key not in self.axes:
             self.axes[key] = np.arange(self._count, self._count + size)
+            self._starts.append(self._count)
             self._count += size
         return self.axes[key]
 
@@ -109,6 +192,35 @@ class Channels:
         if atoms is not None and atoms.size:
             self._frozen.append((atoms, reason))
 
+    def assume(self, op: Op, atoms: Atoms | None, reason: str, size: int | None = None) -> None:
+        """Allow channels to go unless the forward turns out to have a size written into it.
+
+        Parameters
+        ----------
+        op
+            The operator that was given a size.
+        atoms
+            Channels the size depends on.
+        reason
+            What is wrong when it was written down.
+        size
+            The number, if known: when the line of code holds it, no trial is needed.
+        """
+        if atoms is None:
+            return
+        line, _ = op.source
+        key = f"{op.short} {line} {re.sub(r'_[0-9]+', '', op.where)}"
+        place = f" ({line})" if line else ""
+        self.assumptions.append(Assumption(key, atoms, f"{reason}{place}"))
+        # Small numbers stand in many lines by chance, as factors and axes.
+        if size is not None and size >= 16 and self.is_written(op, [size]):
+            self.written.add(key)
+
+    def is_written(self, op: Op, numbers: Sequence[int]) -> bool:
+        """Whether the line of code that asked for an operator holds one of these numbers."""
+        _, code = op.source
+        return any(str(number) in re.findall(r"\d+", code) for number in numbers)
+
     def freeze_value(self, value: Value, reason: str) -> None:
         """Freeze every axis of a value (of each tensor, for a list)."""
         for item in self.items(value):
@@ -116,52 +228,59 @@ class Channels:
                 self.freeze(along, reason)
 
     def produces(self, value: Value, axis: int, op: str) -> None:
-        """Say that this parameter's axis makes an operator's output channels."""
-        if value.parameter is not None:
-            self.producers.setdefault(Axis(value.parameter, axis), op)
+        """Say that this axis of a weight makes an operator's output channels."""
+        own = self._own_axis(value, axis)
+        if own is not None:
+            self.producers.setdefault(own, op)
 
     def consumes(self, value: Value, axis: int, op: str) -> None:
-        """Say that this parameter's axis is summed over: removing an index removes a term."""
+        """Say that this axis of a weight is summed over: removing an index removes a term."""
+        own = self._own_axis(value, axis)
+        if own is not None:
+            self.consumers.setdefault(own, op)
+
+    def _own_axis(self, value: Value, axis: int) -> Axis | None:
         if value.parameter is not None:
-            self.consumers.setdefault(Axis(value.parameter, axis), op)
+            return Axis(value.parameter, axis)
+        along = self.labels(value)[axis]
+        if along is None or not self._starts or along.min() < 0:
+            return None
+        n = bisect_right(self._starts, int(along[0])) - 1
+        return list(self.axes)[n]
 
     def count_macs(self, value: Value, positions: int, output: tuple[int, ...]) -> None:
         """Add multiply-adds: each element of this weight is used at `positions` places an image."""
-        if value.parameter is not None:
-            self.macs[value.parameter] = self.macs.get(value.parameter, 0) + positions
-            self.outputs.setdefault(value.parameter, output)
+        source = self.source(value)
+        if source:
+            self.macs[source] = self.macs.get(source, 0) + positions
+            self.outputs.setdefault(source, output)
+
+    def count_product(self, op: Op, axes: tuple[tuple[int, Atoms | None], ...]) -> None:
+        """Add the multiply-adds of a product of activations, with the length of each axis."""
+        self.products.append(Product(self.layer(op), axes))
 
     # ---- the solution ----------------------------------------------------------------------
 
-    def solve(self) -> Solution:
-        """Find which atoms go together and which of them must stay."""
+    def solve(self, wrong: Collection[str] = (), kept: Mapping[str, Atoms] = _NONE) -> Solution:
+        """Find which atoms go together and which of them must stay.
+
+        Parameters
+        ----------
+        wrong
+            Keys of assumptions that don't hold.
+        kept
+            Reasons for atoms that must stay besides.
+        """
+        frozen = [*self._frozen, *((atoms, why) for why, atoms in kept.items())]
+        frozen += [(a.atoms, a.reason) for a in self.assumptions if a.key in wrong]
         edges = [(a[keep], b[keep]) for a, b in self._edges for keep in [(a >= 0) & (b >= 0)]]
         rows = np.concatenate([a for a, _ in edges] or [np.empty(0, np.int64)])
         columns = np.concatenate([b for _, b in edges] or [np.empty(0, np.int64)])
         ties = coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), shape=(self._count,) * 2)
         count, component = connected_components(ties, directed=False)
         reason = np.full(count, -1, np.int64)
-        reasons = list(dict.fromkeys(why for _, why in self._frozen))
+        reasons = list(dict.fromkeys(why for _, why in frozen))
         number = {why: n for n, why in enumerate(reasons)}
-        for atoms, why in reversed(self._frozen):  # the first reason given is the one kept
+        for atoms, why in reversed(frozen):  # the first reason given is the one kept
             reason[component[atoms[atoms >= 0]]] = number[why]
         return Solution(component.astype(np.int64), reason, tuple(reasons))
-
-
-@dataclass(frozen=True, eq=False)
-class Solution:
-    """Channels as connected components of atoms.
-
-    Attributes
-    ----------
-    component
-        Shape `(atoms,)`: the channel each atom belongs to.
-    reason
-        Shape `(channels,)`: index into `reasons`, -1 where the channel can be removed.
-    reasons
-        Sentences.
-    """
-
-    component: Atoms
-    reason: Atoms
-    reasons: tuple[str, ...]

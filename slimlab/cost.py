@@ -116,6 +116,15 @@ class Cost:
             )
         return found
 
+    def shrinking_macs(self) -> int:
+        """Multiply-adds of all tensors and products that have an axis which can shrink."""
+        sizes = self._sizes(None)
+        return sum(
+            round(term.macs * size)
+            for term, size in zip(self.terms, sizes, strict=True)
+            if term.factors
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """JSON for the front end, which computes the same totals while a slider moves."""
         return {

@@ -49,6 +49,10 @@ class PlanError(SlimLabError):
     """Ratios, scopes, criteria or plans that don't fit each other or the model."""
 
 
+class FrozenLayerError(PlanError, UnsupportedOpError):
+    """Ratios for a layer that exists but can't be pruned; `reason` says why."""
+
+
 class TaskError(SlimLabError):
     """Data that is missing, damaged or of the wrong shape; a loss or metric that can't be used."""
 

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from slimlab.cost import Cost
-from slimlab.errors import PlanError, nearest
+from slimlab.errors import FrozenLayerError, PlanError, nearest
 from slimlab.profile import Profile
 
 Indices = NDArray[np.int64]
@@ -120,6 +120,11 @@ class Coverage:
         names = ["layer", "type", "params", "macs", "prunable", "group", "reason"]
         return pd.DataFrame(list(self.rows), columns=names)
 
+    def blocked(self) -> dict[str, tuple[str, ...]]:
+        """Each reason, such as an operator without a rule, to the layers that it blocks."""
+        reasons = dict.fromkeys(row[6] for row in self.rows if not row[4])
+        return {why: tuple(row[0] for row in self.rows if row[6] == why) for why in reasons}
+
     def __str__(self) -> str:
         free = sum(row[4] for row in self.rows)
         head = (
@@ -210,7 +215,7 @@ class Graph:
         for row in self.coverage.rows:
             if row[0] == layer:
                 msg = f"Layer {layer!r} can't be pruned: {row[6]}."
-                raise PlanError(msg, layer=layer, reason=row[6])
+                raise FrozenLayerError(msg, layer=layer, reason=row[6])
         msg = f"No layer {layer!r} in {self.model}. {nearest(layer, self._by_layer)}"
         raise PlanError(msg, layer=layer)
 

@@ -4,19 +4,22 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from paddle import Tensor
 from paddle.nn import Layer
 
-from slimlab.channels import Axis, Channels, Solution
+from slimlab.channels import Channels
+from slimlab.constraints import Axis, Solution
 from slimlab.cost import Cost, Length, Term
 from slimlab.graph import ChannelGroup, Coverage, Graph, Indices, Member
 from slimlab.layers import Tensors, count, is_trainable, item_bytes, sublayers
 from slimlab.profile import LayerProfile, Profile
 from slimlab.rules import walk
 from slimlab.trace import as_inputs, trace_program
+from slimlab.trial import Trial, accept, unique
 
 
 def trace(model: Layer, example: Tensor | Sequence[Tensor]) -> Graph:
@@ -47,15 +50,54 @@ def trace(model: Layer, example: Tensor | Sequence[Tensor]) -> Graph:
     inputs = as_inputs(example)
     program = trace_program(model, inputs)
     channels = walk(program)
-    builder = Builder(model, channels, channels.solve())
+    builder = settle(model, channels, Trial(model, inputs, [v.shape for v in program.outputs]))
     groups = builder.groups()
     batch = max(1, inputs[0].shape[0] if inputs and inputs[0].shape else 1)
     cost = builder.cost(groups, batch)
     profile = builder.profile(cost)
     specs = tuple((tuple(x.shape), str(x.dtype).rpartition(".")[2]) for x in inputs)
     return Graph(
-        type(model).__name__, specs, groups, builder.coverage(groups, profile), cost, profile
+        type(model).__name__, specs, groups, builder.coverage(groups, cost, profile), cost, profile
     )
+
+
+def settle(model: Layer, channels: Channels, trial: Trial) -> Builder:
+    """Solve the constraints, with a trial cut where the model's code may not follow.
+
+    Assumptions that a line of code refutes are dropped at once, others when a trial fails without
+    them. When it fails even without any, the groups that make it fail are frozen.
+    """
+    wrong = set(channels.written)
+    builder = Builder(model, channels, channels.solve(wrong))
+    doubtful = unique(
+        a.key for a in channels.assumptions if a.key not in wrong and builder.is_free(a.atoms)
+    )
+    groups = builder.groups()
+    if not groups or not (doubtful or trial.whole) or not trial.failure(groups):
+        return builder
+
+    def without(keys: Collection[str]) -> Builder:
+        return Builder(model, channels, channels.solve(keys))
+
+    all_wrong = wrong.union(doubtful)
+    cautious = without(all_wrong)
+    if doubtful:
+        groups = cautious.groups()
+        if not trial.failure(groups):
+            held = accept(
+                doubtful, lambda keys: not trial.failure(without(all_wrong - keys).groups())
+            )
+            return without(all_wrong - held)
+    why = {group: trial.failure([group]) for group in groups} if len(groups) < 16 else {}
+    good = accept(groups, lambda some: not trial.failure([g for g in groups if g in some]))
+    kept: dict[str, Indices] = {}
+    for group in (g for g in groups if g not in good):
+        told = why.get(group) or "the smaller model fails"
+        reason = f"the forward seems to have its size written into it: {told}"
+        root = group.members[0]
+        atoms = channels.axes[Axis(root.parameter, root.axis)][root.indices.reshape(-1)]
+        kept[reason] = np.concatenate([kept.get(reason, atoms[:0]), atoms])
+    return Builder(model, channels, channels.solve(all_wrong, kept))
 
 
 def profile(model: Layer, example: Tensor | Sequence[Tensor]) -> Profile:
@@ -97,6 +139,11 @@ class Builder:
         self.which = np.repeat(np.arange(len(self.axes)), sizes)
         self.index = np.concatenate([np.arange(n) for n in sizes] or [np.empty(0, np.int64)])
         self.channel = solution.component[atoms] if len(atoms) else atoms
+
+    def is_free(self, atoms: Indices) -> bool:
+        """Whether any of these atoms may go."""
+        own = atoms[atoms >= 0]
+        return bool((self.solution.reason[self.solution.component[own]] < 0).any())
 
     def groups(self) -> tuple[ChannelGroup, ...]:
         """Channels that run through the same axes the same number of times form a group."""
@@ -187,8 +234,34 @@ class Builder:
                 factors=tuple(factors),
             )
             terms.append(term)
+        terms += self._products(groups, batch)
         names = tuple(group.name for group in groups)
         return Cost(names, tuple(group.width for group in groups), tuple(terms))
+
+    def _products(self, groups: Sequence[ChannelGroup], batch: int) -> list[Term]:
+        """Multiply-adds between activations: a term each, without parameters."""
+        group_of = {}
+        for n, group in enumerate(groups):
+            root = group.members[0]
+            first = self.channels.axes[Axis(root.parameter, root.axis)][root.indices[:, 0]]
+            group_of.update(dict.fromkeys(self.solution.component[first].tolist(), n))
+        terms = []
+        for product in self.channels.products:
+            factors, rest = [], 1
+            for size, atoms in product.axes:
+                own = atoms[atoms >= 0] if atoms is not None else np.empty(0, np.int64)
+                found = [group_of.get(c) for c in self.solution.component[own].tolist()]
+                counts = Counter(n for n in found if n is not None)
+                pieces = tuple((n, counts[n] // groups[n].width) for n in sorted(counts))
+                if pieces:
+                    held = sum(groups[n].width * times for n, times in pieces)
+                    factors.append(Length(size - held, pieces))
+                else:
+                    rest *= size
+            # The batch is one of the axes, or hidden in one (windows of an image).
+            share = rest // batch if rest % batch == 0 else rest
+            terms.append(Term(product.layer, share, 0, 0, tuple(factors)))
+        return terms
 
     def profile(self, cost: Cost) -> Profile:
         """The table of layers, in structured order."""
@@ -211,7 +284,7 @@ class Builder:
         ]
         return Profile(tuple(rows))
 
-    def coverage(self, groups: Sequence[ChannelGroup], profile: Profile) -> Coverage:
+    def coverage(self, groups: Sequence[ChannelGroup], cost: Cost, profile: Profile) -> Coverage:
         """Which layers can lose outputs, and the reason why the others can't."""
         touched: set[str] = set()
         group_of: dict[str, str] = {}
@@ -232,11 +305,11 @@ class Builder:
             name = group_of.get(layer, "")
             reason = "" if name else self._reason(axis)
             rows.append((layer, row.type, row.params, row.macs, bool(name), name, reason))
-        share = [sum(getattr(by_layer[n], what) for n in touched) for what in ("macs", "params")]
+        params = sum(by_layer[name].params for name in touched)
         return Coverage(
             tuple(dict.fromkeys(rows)),
-            share[0] / max(1, profile.macs),
-            share[1] / max(1, profile.params),
+            cost.shrinking_macs() / max(1, profile.macs),
+            params / max(1, profile.params),
         )
 
     def _reason(self, axis: Axis) -> str:

@@ -1,12 +1,13 @@
 """Floor 1. Criteria: how the channels of a group are ranked. The lowest scores go first.
 
 A criterion is a function from a group's weights to a score a channel; register one with
-`@criterion("name")`. Knows nothing of ratios or of how weights are cut.
+`@criterion("name")`. One that needs gradients is in `evidence.py`. Knows nothing of ratios or of
+how weights are cut.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,14 @@ class GroupWeights:
     filters: tuple[Array, ...]
     scales: tuple[Array, ...]
 
+    def by_layer(self) -> tuple[GroupWeights, ...]:
+        """Each layer that makes the channels as a group of its own."""
+        return tuple(GroupWeights(self.name, (f,), self.scales) for f in self.filters)
+
+    def by_scale(self) -> tuple[GroupWeights, ...]:
+        """Each BatchNorm the channels pass as a group of its own."""
+        return tuple(GroupWeights(self.name, self.filters, (s,)) for s in self.scales)
+
 
 Criterion = Callable[[GroupWeights], Array]
 CRITERIA: dict[str, Criterion] = {}
@@ -64,23 +73,87 @@ def criterion(name: str) -> Callable[[Criterion], Criterion]:
     return register
 
 
-def channel_scores(model: Layer, group: ChannelGroup, name: str = "l1_norm") -> Array:
+@dataclass(frozen=True)
+class Combination:
+    """How the scores of a group's layers become one score a channel.
+
+    Attributes
+    ----------
+    how
+        `"sum"`, `"mean"` or `"max"` of the scores that each layer has alone; `None` leaves it to
+        the criterion, which sees the whole group at once.
+    normalise
+        Whether each layer's scores are divided by their mean first, so that a layer of large
+        weights does not outvote the others.
+
+    Raises
+    ------
+    PlanError
+        For another word than these.
+
+    Examples
+    --------
+    >>> from slimlab.importance import Combination
+    >>> Combination("max", normalise=True)
+    Combination(how='max', normalise=True)
+    """
+
+    how: str | None = None
+    normalise: bool = False
+
+    def __post_init__(self) -> None:
+        if self.how is not None and self.how not in _HOW:
+            msg = f"Scores can't be combined by {self.how!r}. {nearest(self.how, _HOW)}"
+            raise PlanError(msg, how=self.how)
+        if self.normalise and self.how is None:
+            msg = "Normalised scores need a way to combine them: how='sum', 'mean' or 'max'."
+            raise PlanError(msg, how=self.how)
+
+    def of(self, parts: Sequence[Array]) -> Array:
+        """One score a channel, from arrays of shape `(width,)`, one a layer."""
+        table = np.stack(parts)
+        if self.normalise:
+            means = np.abs(table).mean(axis=1, keepdims=True)
+            table = table / np.where(means > 0, means, 1.0)
+        return np.asarray(_HOW[self.how or "sum"](table, axis=0), dtype=np.float64)
+
+
+_HOW: dict[str, Callable[..., Array]] = {"sum": np.sum, "mean": np.mean, "max": np.max}
+
+
+def channel_scores(
+    model: Layer,
+    group: ChannelGroup,
+    name: str = "l1_norm",
+    combination: Combination = Combination(),
+) -> Array:
     """Score the channels of a group, shape `(width,)`; higher is more important.
 
     Raises
     ------
     PlanError
-        For a criterion that does not exist, or one that gives no finite score a channel.
+        For a criterion that does not exist or needs data, or one that gives no finite score a
+        channel.
     """
     if name not in CRITERIA:
         msg = f"No criterion {name!r}. {nearest(name, CRITERIA)}"
         raise PlanError(msg, criterion=name)
-    scores = np.asarray(CRITERIA[name](group_weights(model, group)), dtype=np.float64)
+    whole = group_weights(model, group)
+    if combination.how is None:
+        return checked(name, group, CRITERIA[name](whole))
+    alone = whole.by_layer() if name != "bn_scale" else whole.by_scale()
+    return checked(
+        name, group, combination.of([CRITERIA[name](part) for part in alone or (whole,)])
+    )
+
+
+def checked(name: str, group: ChannelGroup, scores: Array) -> Array:
+    """Refuse scores that are not a finite number a channel."""
+    scores = np.asarray(scores, dtype=np.float64)
     if scores.shape != (group.width,) or not np.isfinite(scores).all():
         msg = (
             f"Criterion {name!r} gave scores of shape {scores.shape} for group {group.name!r}; a "
-            "finite "
-            f"number for each of its {group.width} channels is needed."
+            f"finite number for each of its {group.width} channels is needed."
         )
         raise PlanError(msg, criterion=name, group=group.name)
     return scores

@@ -15,33 +15,20 @@ from numpy.typing import NDArray
 from paddle.nn import Layer
 
 from slimlab.errors import ArtifactError, PlanError
+from slimlab.evidence import (
+    DATA_CRITERIA,
+    Evidence,
+    check_criterion,
+    data_scores,
+    gather_evidence,
+)
 from slimlab.graph import ChannelGroup, Graph
-from slimlab.importance import channel_scores
+from slimlab.importance import Combination, channel_scores
 from slimlab.ratios import Ratios, kept_channels
+from slimlab.surgery import Cut
+from slimlab.task import Task
 
 Indices = NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Cut:
-    """Indices of one axis of one tensor that channels own.
-
-    Attributes
-    ----------
-    parameter
-        Name of the tensor, as in `state_dict`.
-    axis
-        The axis.
-    length
-        Its length before pruning.
-    removed
-        Indices that go, ascending.
-    """
-
-    parameter: str
-    axis: int
-    length: int
-    removed: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -129,7 +116,14 @@ class PruningPlan:
 
 
 def plan_pruning(
-    model: Layer, graph: Graph, ratios: Mapping[str, float], criterion: str = "l1_norm"
+    model: Layer,
+    graph: Graph,
+    ratios: Mapping[str, float],
+    criterion: str = "l1_norm",
+    *,
+    task: Task | None = None,
+    images: int = 64,
+    combination: Combination = Combination(),  # noqa: B008 - frozen
 ) -> PruningPlan:
     """Choose the channels that stay; changes nothing.
 
@@ -143,7 +137,12 @@ def plan_pruning(
         Layer to the share of its channels that is removed, in [0, 1). A layer whose channels are
         tied to another's (residual addition) stands for all of them.
     criterion
-        How channels are ranked; see `slimlab.importance.CRITERIA`.
+        How channels are ranked; see `slimlab.importance.CRITERIA`, and `slimlab.evidence` for those
+        that need data.
+    task, images
+        Labelled images for `"taylor"` and `"group_fisher"`, and how many of them.
+    combination
+        How the scores of layers that share their channels become one.
 
     Raises
     ------
@@ -161,10 +160,19 @@ def plan_pruning(
     """
     checked = Ratios(ratios)
     check_graph(model, graph)
+    check_criterion(criterion, has_data=task is not None)
+    wanted = checked.of_groups(graph)
+    evidence: Mapping[str, Evidence] = {}
+    if criterion in DATA_CRITERIA and task is not None:
+        groups = [graph.group(name) for name in wanted]
+        evidence = gather_evidence(model, groups, task, images=images)
     kept: dict[str, tuple[int, ...]] = {}
-    for name, ratio in checked.of_groups(graph).items():
+    for name, ratio in wanted.items():
         group = graph.group(name)
-        scores = channel_scores(model, group, criterion)
+        if name in evidence:
+            scores = data_scores(evidence[name], group, criterion, combination)
+        else:
+            scores = channel_scores(model, group, criterion, combination)
         kept[name] = keep_highest(scores, kept_channels(group.width, ratio))
     return plan_kept(model, graph, kept, ratios=checked, criterion=criterion)
 

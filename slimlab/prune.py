@@ -12,15 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import paddle
-from numpy.typing import NDArray
-from paddle import Tensor
-from paddle.base.framework import EagerParamBase
 from paddle.nn import Layer
 
 from slimlab.errors import PlanError, UnsupportedOpError, nearest
 from slimlab.layers import Tensors, evaluating, sublayers
-from slimlab.plan import Cut, PruningPlan
+from slimlab.plan import PruningPlan
+from slimlab.surgery import Cut, cut_copy, outputs, random_inputs, zero
 
 ARCHITECTURE = "_slimlab_architecture"  # what a pruned model was built as, noted on it
 TOLERANCE = 1e-4  # relative, float32: cutting changes the order of summation
@@ -55,19 +52,6 @@ def masked(model: Layer, plan: PruningPlan) -> Iterator[Layer]:
     yield scratch
 
 
-def zero(model: Layer, cuts: Sequence[Cut]) -> None:
-    """Zero the removed indices of a model in place (of a scratch copy, never of a user's model)."""
-    tensors = model.state_dict()
-    for name, own in _by_parameter(cuts).items():
-        if name.endswith("._variance"):
-            continue  # a variance of zero would divide; the scale beside it is zero already
-        tensor = tensors[name]
-        value = np.array(tensor.numpy())
-        for cut in own:
-            np.moveaxis(value, cut.axis, 0)[list(cut.removed)] = 0
-        tensor.set_value(value)
-
-
 def prune(model: Layer, plan: PruningPlan) -> Layer:
     """Cut the removed channels off: a new, smaller, ordinary `paddle.nn.Layer`.
 
@@ -96,7 +80,7 @@ def prune(model: Layer, plan: PruningPlan) -> Layer:
     [4, 1, 3, 3]
     """
     check_plan(model, plan.cuts)
-    small = _cut_copy(model, plan.cuts)
+    small = cut_copy(model, plan.cuts)
     failure = _disagreement(model, small, plan)
     if failure:
         msg = (
@@ -142,7 +126,7 @@ def resize(model: Layer, shapes: Mapping[str, Sequence[int]]) -> Layer:
         for axis, (old, new) in enumerate(zip(have, shape, strict=True)):
             if new < old:
                 cuts.append(Cut(name, axis, old, tuple(range(new, old))))
-    return _cut_copy(model, cuts)
+    return cut_copy(model, cuts)
 
 
 def check_plan(model: Layer, cuts: Sequence[Cut]) -> None:
@@ -166,78 +150,14 @@ def check_plan(model: Layer, cuts: Sequence[Cut]) -> None:
             raise PlanError(msg, parameter=cut.parameter, shape=shape)
 
 
-def _by_parameter(cuts: Sequence[Cut]) -> dict[str, list[Cut]]:
-    found: dict[str, list[Cut]] = {}
-    for cut in cuts:
-        found.setdefault(cut.parameter, []).append(cut)
-    return found
-
-
-def _cut_copy(model: Layer, cuts: Sequence[Cut]) -> Layer:
-    small = copy.deepcopy(model)
-    slots = Tensors.of(small).slots
-    tensors = small.state_dict()
-    layers = sublayers(small)
-    touched: dict[str, tuple[int, ...]] = {}
-    for name, own in _by_parameter(cuts).items():
-        tensor = tensors[name]
-        value = tensor.numpy()
-        for cut in own:
-            value = np.delete(value, cut.removed, axis=cut.axis)
-        replacement = _like(tensor, np.ascontiguousarray(value))
-        for slot in slots[name]:
-            held = layers[slot.layer]
-            store = held._parameters if slot.attribute in held._parameters else held._buffers
-            store[slot.attribute] = replacement
-            touched[slot.layer] = tuple(tensor.shape)
-    for layer_name, old in touched.items():
-        _set_sizes(layers[layer_name], old)
-    return small
-
-
-def _like(tensor: Tensor, value: NDArray[np.float32]) -> Tensor:
-    """A tensor of the same kind (parameter, buffer, trainable or not) with another value."""
-    fresh = paddle.to_tensor(value, dtype=tensor.dtype)
-    if not isinstance(tensor, EagerParamBase):
-        fresh.stop_gradient = tensor.stop_gradient
-        return fresh
-    parameter = EagerParamBase.from_tensor(
-        fresh,
-        trainable=tensor.trainable,
-        optimize_attr=tensor.optimize_attr,
-        regularizer=tensor.regularizer,
-        need_clip=tensor.need_clip,
-    )
-    parameter.stop_gradient = tensor.stop_gradient
-    return parameter
-
-
-def _set_sizes(layer: Layer, old_weight: tuple[int, ...]) -> None:
-    """Bring the sizes a layer remembers in line with its tensors (used by its forward and repr)."""
-    weight = getattr(layer, "weight", None)
-    if hasattr(layer, "_groups") and weight is not None:
-        transposed = "Transpose" in type(layer).__name__
-        depthwise = layer._groups > 1 and old_weight[1] == 1 and not transposed
-        if depthwise:
-            multiplier = layer._out_channels // layer._in_channels
-            layer._groups = weight.shape[0] // multiplier
-        out_axis, in_axis = (1, 0) if transposed else (0, 1)
-        layer._out_channels = weight.shape[out_axis] * (layer._groups if transposed else 1)
-        layer._in_channels = weight.shape[in_axis] * (1 if transposed else layer._groups)
-    if hasattr(layer, "_num_features") and weight is not None:
-        layer._num_features = weight.shape[0]
-    if hasattr(layer, "_num_parameters") and hasattr(layer, "_weight"):
-        layer._num_parameters = layer._weight.shape[0]
-
-
 def _disagreement(model: Layer, small: Layer, plan: PruningPlan) -> str:
     """Run masked and cut model on random input; the difference in words, `""` if there is none."""
-    inputs = _random_inputs(plan)
+    inputs = random_inputs(plan.inputs)
     with masked(model, plan) as reference, evaluating(reference):
-        expected = _outputs(reference, inputs)
+        expected = outputs(reference, inputs)
     try:
         with evaluating(small):
-            found = _outputs(small, inputs)
+            found = outputs(small, inputs)
     except Exception as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
         return f"the smaller model fails with {type(error).__name__}: {lines[-1] if lines else ''}"
@@ -249,19 +169,3 @@ def _disagreement(model: Layer, small: Layer, plan: PruningPlan) -> str:
         if not difference <= TOLERANCE and np.isfinite(want).all():
             return f"its output differs from the masked model's by {difference:.1e} of the largest"
     return ""
-
-
-def _random_inputs(plan: PruningPlan) -> list[Tensor]:
-    rng = np.random.default_rng(0)
-    made = []
-    for shape, dtype in plan.inputs:
-        floating = "float" in dtype
-        value = rng.standard_normal(shape) if floating else np.zeros(shape)
-        made.append(paddle.to_tensor(value.astype("float32" if floating else "int64"), dtype=dtype))
-    return made
-
-
-def _outputs(model: Layer, inputs: Sequence[Tensor]) -> list[NDArray[np.float32]]:
-    with paddle.no_grad():
-        made = model(*inputs)
-    return [np.asarray(t.numpy()) for t in paddle.utils.flatten(made) if isinstance(t, Tensor)]

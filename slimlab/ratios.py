@@ -111,16 +111,36 @@ def _checked(layer: object, ratio: object) -> float:
     return float(ratio)
 
 
-def kept_channels(width: int, ratio: float) -> int:
+def kept_channels(width: int, ratio: float, *, multiple: int = 1, least: int = 1) -> int:
     """Channels that stay of `width` when the share `ratio` is removed: at least one.
+
+    Parameters
+    ----------
+    width
+        Channels before.
+    ratio
+        Share of them to remove.
+    multiple
+        What the number kept is rounded to, as hardware likes it; 1 is off. Never more than `width`,
+        never nothing.
+    least
+        Channels that stay at any ratio.
 
     Examples
     --------
     >>> from slimlab.ratios import kept_channels
     >>> kept_channels(64, 0.3125), kept_channels(4, 0.99)
     (44, 1)
+    >>> kept_channels(64, 0.3125, multiple=8), kept_channels(20, 0.9, multiple=8, least=10)
+    (48, 16)
     """
-    return max(1, width - round(width * ratio))
+    if ratio == 0:
+        return width
+    kept = max(1, least, width - round(width * ratio))
+    if multiple > 1:
+        kept = max(multiple, math.floor(kept / multiple + 0.5) * multiple)
+        kept += multiple if kept < least else 0
+    return min(width, kept)
 
 
 @dataclass(frozen=True)
@@ -134,22 +154,38 @@ class Scope:
         group is in scope when one of its layers matches `include` and none matches `exclude`.
     min_channels
         Groups narrower than this are left alone.
+    types, exclude_types
+        Class names of layers, such as `"Conv2D"`: one of a group's layers must have one of `types`
+        (any when empty), and none one of `exclude_types`.
+    multiple
+        What the number of channels kept is rounded to; 1 is off, 8 suits most hardware.
+    least
+        Channels that each group keeps at any ratio.
 
     Raises
     ------
     PlanError
-        For an expression that can't be compiled.
+        For an expression that can't be compiled, or a number below one.
 
     Examples
     --------
     >>> import slimlab as sl
-    >>> sl.Scope(include="pointwise", exclude="conv6")
-    Scope(include='pointwise', exclude='conv6', min_channels=2)
+    >>> sl.Scope(include="pointwise", exclude="conv6").multiple
+    1
+    >>> task = sl.load_task("digits")
+    >>> graph = sl.trace(sl.load_model("vgg", task), task.example)
+    >>> ratios = sl.uniform_ratios(graph, ratio=0.4, scope=sl.Scope(multiple=8))
+    >>> {kept % 8 for _, kept in sl.preview(graph, ratios).widths.values()}
+    {0}
     """
 
     include: str = ""
     exclude: str | None = None
     min_channels: int = 2
+    types: tuple[str, ...] = ()
+    exclude_types: tuple[str, ...] = ()
+    multiple: int = 1
+    least: int = 1
 
     def __post_init__(self) -> None:
         for word, pattern in (("include", self.include), ("exclude", self.exclude)):
@@ -158,6 +194,30 @@ class Scope:
             except re.error as error:
                 msg = f"Scope {word}={pattern!r} is no regular expression: {error}."
                 raise PlanError(msg, pattern=pattern) from None
+        for word, number in (("multiple", self.multiple), ("least", self.least)):
+            if number < 1:
+                msg = f"Scope {word}={number} makes no sense; give 1 or more."
+                raise PlanError(msg, number=number)
+
+    def kept(self, width: int, ratio: float) -> int:
+        """Channels that stay of a group of `width` at a ratio, within this scope."""
+        return kept_channels(width, ratio, multiple=self.multiple, least=self.least)
+
+    def align(self, graph: Graph, ratios: Mapping[str, float]) -> Ratios:
+        """The ratios that keep as many channels as this scope allows, so that all else follows.
+
+        What is planned, previewed and drawn counts `width - round(width * ratio)` channels; for the
+        ratios given back that number is rounded already.
+        """
+        found = {}
+        for layer, ratio in Ratios(ratios).items():
+            width = graph.group(layer).width
+            found[layer] = ratio if self._is_plain else 1 - self.kept(width, ratio) / width
+        return Ratios(found)
+
+    @property
+    def _is_plain(self) -> bool:
+        return self.multiple == 1 and self.least == 1
 
     def groups(self, graph: Graph) -> tuple[ChannelGroup, ...]:
         """The groups of a graph that are in scope.
@@ -167,7 +227,8 @@ class Scope:
         PlanError
             When there is none.
         """
-        found = tuple(group for group in graph.groups if self._holds(group))
+        types = {row[0]: row[1] for row in graph.coverage.rows}
+        found = tuple(group for group in graph.groups if self._holds(group, types))
         if not found:
             msg = (
                 f"No prunable layer of {graph.model} is in scope (include={self.include!r}, "
@@ -177,8 +238,11 @@ class Scope:
             raise PlanError(msg, scope=self)
         return found
 
-    def _holds(self, group: ChannelGroup) -> bool:
+    def _holds(self, group: ChannelGroup, types: Mapping[str, str]) -> bool:
         names: Iterable[str] = dict.fromkeys((*group.layers, group.name))
         wanted = any(re.search(self.include, name) for name in names)
         barred = self.exclude is not None and any(re.search(self.exclude, n) for n in names)
-        return wanted and not barred and group.width >= self.min_channels
+        kinds = {types.get(name, "") for name in group.layers}
+        fits = not self.types or bool(kinds.intersection(self.types))
+        fits = fits and not kinds.intersection(self.exclude_types)
+        return wanted and not barred and fits and group.width >= self.min_channels

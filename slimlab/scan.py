@@ -20,11 +20,11 @@ from slimlab.evaluate import image_count, per_image
 from slimlab.graph import ChannelGroup, Graph
 from slimlab.grouping import trace
 from slimlab.importance import channel_scores
-from slimlab.plan import Cut, keep_highest, plan_kept
-from slimlab.prune import zero
+from slimlab.plan import keep_highest, plan_kept
 from slimlab.ratios import Ratios, Scope, kept_channels
 from slimlab.sensitivity import Cell, Fingerprint, Sensitivity, paired_interval
 from slimlab.steps import Step, Stopped, drain
+from slimlab.surgery import Cut, zero
 from slimlab.task import Metric, Task
 
 Scores = NDArray[np.float32]

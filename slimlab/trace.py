@@ -6,8 +6,10 @@ Knows Paddle's tracer and nothing of channels. The model is not changed: `to_sta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +24,10 @@ from slimlab.layers import Tensors, evaluating
 Shape = tuple[int, ...]
 # What PIR attaches to every operator and no rule needs; the call stack alone is most of the cost.
 _NOISE = frozenset({"op_callstack", "stop_gradient", "persistable", "struct_name"})
+_PLACE = re.compile(r'File "(.*)", line (\d+)')
+_PADDLE = str(Path(paddle.__file__).parent)
+_MODELS = str(Path(paddle.__file__).parent / "vision")
+_OURS = str(Path(__file__))
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,9 @@ class Op:
         Values used inside nested blocks (the branches of a condition, the body of a loop).
     where
         Path of layer classes around the operator, as Paddle records it.
+    stack
+        Python's call stack at the operator, as Paddle records it: a line for the place, then one
+        for the code.
     """
 
     name: str
@@ -67,11 +76,28 @@ class Op:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     captured: tuple[Value, ...] = ()
     where: str = ""
+    stack: Sequence[str] = ()
 
     @property
     def short(self) -> str:
         """The name without its dialect: `conv2d`."""
         return self.name.rpartition(".")[2]
+
+    @property
+    def source(self) -> tuple[str, str]:
+        """Place and text of the line outside Paddle that asked for the operator."""
+        places = [n for n, line in enumerate(self.stack) if line.lstrip().startswith('File "')]
+        for n in reversed(places):
+            found = _PLACE.search(self.stack[n])
+            if found and _is_users(found[1]):
+                code = self.stack[n + 1].strip() if n + 1 < len(self.stack) else ""
+                return f"{found[1].replace(chr(92), '/').rpartition('/')[2]}:{found[2]}", code
+        return "", ""
+
+
+def _is_users(file: str) -> bool:
+    """Whether a file holds a network, not the machinery that runs or traces it."""
+    return file != _OURS and (not file.startswith(_PADDLE) or file.startswith(_MODELS))
 
 
 @dataclass(frozen=True)
@@ -168,7 +194,8 @@ def _read(concrete: Any, names: Mapping[str, str]) -> Program:
             inputs.append(_add(values, raw.results()[0]))
         elif kind not in {"builtin.shadow_output", "builtin.set_parameter"}:
             ops.append(_op(raw, values))
-    outputs = tuple(values[v.id] for v in concrete.outputs if v.id in values)
+    made = paddle.utils.flatten(concrete.outputs)
+    outputs = tuple(values[v.id] for v in made if getattr(v, "id", None) in values)
     return Program(tuple(ops), tuple(inputs), outputs)
 
 
@@ -187,6 +214,7 @@ def _op(raw: Any, values: dict[int, Value]) -> Op:
         attributes=MappingProxyType({n: attributes[n] for n in names}),
         captured=tuple(_captured(raw, values)),
         where=str(attributes.get("struct_name", "")),
+        stack=attributes.get("op_callstack", ()),
     )
 
 

@@ -1,0 +1,190 @@
+"""Floor 1. Zero indices of a model's tensors, or cut them off. Knows nothing of groups or plans.
+
+Works on copies only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import paddle
+from numpy.typing import NDArray
+from paddle import Tensor
+from paddle.base.framework import EagerParamBase
+from paddle.nn import Layer
+
+from slimlab.layers import Tensors, sublayers
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """Indices of one axis of one tensor that channels own.
+
+    Attributes
+    ----------
+    parameter
+        Name of the tensor, as in `state_dict`.
+    axis
+        The axis.
+    length
+        Its length before pruning.
+    removed
+        Indices that go, ascending.
+    """
+
+    parameter: str
+    axis: int
+    length: int
+    removed: tuple[int, ...]
+
+
+def zero(model: Layer, cuts: Sequence[Cut]) -> None:
+    """Zero the removed indices of a model in place (of a scratch copy, never of a user's model)."""
+    tensors = model.state_dict()
+    for name, own in _by_parameter(cuts).items():
+        if name.endswith("._variance"):
+            continue  # a variance of zero would divide; the scale beside it is zero already
+        tensor = tensors[name]
+        value = np.array(tensor.numpy())
+        for cut in own:
+            np.moveaxis(value, cut.axis, 0)[list(cut.removed)] = 0
+        tensor.set_value(value)
+
+
+def _by_parameter(cuts: Sequence[Cut]) -> dict[str, list[Cut]]:
+    found: dict[str, list[Cut]] = {}
+    for cut in cuts:
+        found.setdefault(cut.parameter, []).append(cut)
+    return found
+
+
+def cut_copy(
+    model: Layer,
+    cuts: Sequence[Cut],
+    *,
+    values: Mapping[str, NDArray[np.float32]] | None = None,
+    share: bool = False,
+) -> Layer:
+    """Copy a model without some indices of its tensors.
+
+    Parameters
+    ----------
+    model
+        Not changed.
+    cuts
+        What to leave out; tensors that layers share are cut once.
+    values
+        Values to use for some tensors, before the cut, instead of their own.
+    share
+        Whether parameters that stay as they are may be the model's own, for a copy that is only
+        run: large networks are not worth copying for that.
+    """
+    tensors = model.state_dict()
+    slots = Tensors.of(model).slots
+    by_parameter = _by_parameter(cuts)
+    # What `deepcopy` finds in its memo it takes instead of copying.
+    memo: dict[int, Tensor] = {}
+    if share:
+        memo = {id(p): p for p in model.parameters()}
+    touched: dict[str, tuple[int, ...]] = {}
+    given = values or {}
+    for name in dict.fromkeys((*by_parameter, *given)):
+        tensor = tensors[name]
+        value = given[name] if name in given else tensor.numpy()
+        for cut in by_parameter.get(name, ()):
+            value = np.delete(value, cut.removed, axis=cut.axis)
+        memo[id(tensor)] = _like(tensor, np.ascontiguousarray(value))
+        if name in by_parameter:
+            for slot in slots[name]:
+                if slot.attribute in {"weight", "_weight"}:
+                    touched[slot.layer] = tuple(tensor.shape)
+    small = copy.deepcopy(model, memo)
+    layers = sublayers(small)
+    for layer_name, old in touched.items():
+        _set_sizes(layers[layer_name], old)
+    return small
+
+
+def _like(tensor: Tensor, value: NDArray[np.float32]) -> Tensor:
+    """A tensor of the same kind (parameter, buffer, trainable or not) with another value."""
+    fresh = paddle.to_tensor(value, dtype=tensor.dtype)
+    if not isinstance(tensor, EagerParamBase):
+        fresh.stop_gradient = tensor.stop_gradient
+        return fresh
+    parameter = EagerParamBase.from_tensor(
+        fresh,
+        trainable=tensor.trainable,
+        optimize_attr=tensor.optimize_attr,
+        regularizer=tensor.regularizer,
+        need_clip=tensor.need_clip,
+    )
+    parameter.stop_gradient = tensor.stop_gradient
+    return parameter
+
+
+def _set_sizes(layer: Layer, old: tuple[int, ...]) -> None:
+    """Bring the sizes a layer remembers in line with its weight (used by its forward and repr)."""
+    weight = getattr(layer, "weight", getattr(layer, "_weight", None))
+    if weight is None:
+        return
+    if hasattr(layer, "_groups") and len(old) > 2:
+        _set_convolution_sizes(layer, weight, old)
+    if hasattr(layer, "_num_groups"):  # GroupNorm loses whole groups
+        layer._num_groups = layer._num_groups * weight.shape[0] // old[0]
+    for name, axis in _REMEMBERED.items():
+        if hasattr(layer, name) and len(old) > axis and getattr(layer, name) == old[axis]:
+            setattr(layer, name, weight.shape[axis])
+
+
+_REMEMBERED = {
+    "_num_features": 0,
+    "_num_channels": 0,
+    "_num_parameters": 0,
+    "_embedding_dim": 1,
+    "in_features": 0,
+    "out_features": 1,
+}
+
+
+def _set_convolution_sizes(layer: Layer, weight: Tensor, old: tuple[int, ...]) -> None:
+    transposed = "Transpose" in type(layer).__name__
+    per_group = old[0] // layer._groups if transposed else old[1]
+    if layer._groups > 1 and per_group == 1:  # depthwise: a group a channel
+        # A group keeps its number of filters; a transposed one has them on the second axis.
+        layer._groups = layer._groups * weight.shape[0] // old[0]
+    out_axis, in_axis = (1, 0) if transposed else (0, 1)
+    layer._out_channels = weight.shape[out_axis] * (layer._groups if transposed else 1)
+    layer._in_channels = weight.shape[in_axis] * (1 if transposed else layer._groups)
+
+
+def random_inputs(inputs: Sequence[tuple[tuple[int, ...], str]]) -> list[Tensor]:
+    """The same random tensors each time, of the given shapes and dtypes; whole numbers are 0."""
+    rng = np.random.default_rng(0)
+    made = []
+    for shape, dtype in inputs:
+        floating = "float" in dtype
+        value = rng.standard_normal(shape) if floating else np.zeros(shape)
+        made.append(paddle.to_tensor(value.astype("float32" if floating else "int64"), dtype=dtype))
+    return made
+
+
+@contextlib.contextmanager
+def repeatable() -> Iterator[None]:
+    """Draw the same random numbers inside each time, and leave the user's generators alone."""
+    state = paddle.get_rng_state()
+    paddle.seed(0)
+    try:
+        yield
+    finally:
+        paddle.set_rng_state(state)
+
+
+def outputs(model: Layer, inputs: Sequence[Tensor]) -> list[NDArray[np.float32]]:
+    """Every tensor that a model gives, in the order in which its containers hold them."""
+    with repeatable(), paddle.no_grad():
+        made = model(*inputs)
+    return [np.asarray(t.numpy()) for t in paddle.utils.flatten(made) if isinstance(t, Tensor)]

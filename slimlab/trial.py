@@ -1,0 +1,197 @@
+"""Floor 1. Try a cut before it is promised: does the model's own code follow when channels go?
+
+The rules read a program; the model's `forward` is Python, and may have sizes written into it. A
+trial cuts all groups at once, twice: to a few channels, and to some more of which the others are
+zeroed. Both must give the same output. That costs far less than running the whole model; where the
+code reads sizes, which may send it another way, the second is the whole model nevertheless. No
+trial is needed where no size is given or read. What fails is searched for by halving.
+"""
+
+from __future__ import annotations
+
+import types
+import zlib
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from paddle import Tensor
+from paddle.nn import Layer
+
+from slimlab.graph import ChannelGroup
+from slimlab.layers import Tensors, evaluating
+from slimlab.surgery import Cut, cut_copy, outputs
+
+TOLERANCE = 1e-3  # relative, float32, in a network that was cut to a few channels
+SHARE = 0.3  # of the channels kept in the larger of the two cuts
+MOST_TRIALS = 48
+_SIZE_NAMES = frozenset({"shape", "size", "numel", "ndim", "rank", "dim"})
+Item = TypeVar("Item")
+Removed = dict[tuple[str, int], list[NDArray[np.int64]]]
+
+
+def reads_sizes(model: Layer) -> bool:
+    """Whether the Python code of a model's own layers reads the size of a tensor anywhere.
+
+    Looks into the methods of layers that are not Paddle's, into functions kept in their
+    attributes, and into the functions those call by name.
+    """
+    layers = model.sublayers(include_self=True)
+    kinds = {base for layer in layers for base in type(layer).__mro__}
+    held = [value for layer in layers for value in vars(layer).values()]
+    held += [
+        value
+        for kind in kinds
+        if not kind.__module__.startswith(("paddle.nn", "builtins"))
+        for name, value in vars(kind).items()
+        if name != "__init__"
+    ]
+    seen: set[types.CodeType] = set()
+    waiting = [f for f in map(_function, held) if f is not None]
+    while waiting:
+        function = waiting.pop()
+        if _reads_sizes(function.__code__, seen):
+            return True
+        waiting += [f for f in _called(function) if f.__code__ not in seen]
+    return False
+
+
+def _function(value: object) -> types.FunctionType | None:
+    value = getattr(value, "__func__", getattr(value, "func", value))
+    value = getattr(value, "fget", value)
+    return value if isinstance(value, types.FunctionType) else None
+
+
+def _reads_sizes(code: types.CodeType, seen: set[types.CodeType]) -> bool:
+    seen.add(code)
+    inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]
+    return bool(_SIZE_NAMES.intersection(code.co_names)) or any(
+        _reads_sizes(c, seen) for c in inner
+    )
+
+
+def _called(function: types.FunctionType) -> list[types.FunctionType]:
+    """The functions that a function's code names, but for Paddle's."""
+    names = function.__code__.co_names
+    found: list[object] = [cell.cell_contents for cell in function.__closure__ or ()]
+    for name in names:
+        value = function.__globals__.get(name)
+        found.append(value)
+        if isinstance(value, (types.ModuleType, type)) and not _is_library(value.__name__):
+            found += [getattr(value, other, None) for other in names]
+    functions = [f for f in map(_function, found) if f is not None]
+    return [f for f in functions if not _is_library(f.__module__ or "")]
+
+
+def _is_library(module: str) -> bool:
+    return module.partition(".")[0] in {"paddle", "numpy", "math"}
+
+
+class Trial:
+    """Cuts some groups of one model and says what went wrong."""
+
+    def __init__(
+        self, model: Layer, inputs: Sequence[Tensor], shapes: Sequence[tuple[int, ...]]
+    ) -> None:
+        self.model = model
+        self.inputs = inputs
+        self.shapes = list(shapes)
+        self.names = {id(t): n for n, t in model.state_dict().items()}
+        self.left = MOST_TRIALS
+        # Code that reads sizes may take another path for any smaller one: compare with the whole.
+        self.whole = reads_sizes(model)
+
+    def failure(self, groups: Collection[ChannelGroup]) -> str:
+        """Cut these groups; give what went wrong in words, `""` when nothing did."""
+        if not groups:
+            return ""
+        if not self.left:
+            return "it was not tried: too many other layers had failed"
+        self.left -= 1
+        few: Removed = {}
+        more: Removed = {}
+        rng = np.random.default_rng(0)
+        for group in groups:
+            wide = max(2, round(SHARE * group.width))
+            order = rng.permutation(group.width)
+            self._remove(few, group, order[max(1, wide // 2) :])
+            if not self.whole:
+                self._remove(more, group, order[wide:])
+        try:
+            found = self._run(few, few)
+            expected = self._run(more, few)
+        except Exception as error:
+            lines = [line for line in str(error).splitlines() if line.strip()]
+            return f"the smaller model fails with {type(error).__name__}: {_short(lines)}"
+        return self._compare(found, expected)
+
+    def _remove(self, removed: Removed, group: ChannelGroup, gone: NDArray[np.int64]) -> None:
+        for m in group.members:
+            removed.setdefault((m.parameter, m.axis), []).append(m.indices[gone].reshape(-1))
+
+    def _run(self, removed: Removed, zeroed: Removed) -> list[NDArray[np.float32]]:
+        """The outputs of a copy from which some indices are cut and more of them zeroed."""
+        tensors = self.model.state_dict()
+        values = {}
+        for name in Tensors.of(self.model).slots:
+            value = tensors[name].numpy()
+            if value.ndim == 1 and "float" in str(value.dtype) and np.ptp(value) == 0:
+                # Fresh scales and shifts are all one or all zero, which would hide mistakes.
+                noise = np.random.default_rng(zlib.crc32(name.encode())).random(value.shape)
+                values[name] = value + 0.2 * noise.astype(value.dtype)
+        for (name, axis), gone in zeroed.items():
+            if not name.endswith("_variance"):
+                if name not in values:
+                    values[name] = np.array(tensors[name].numpy())
+                np.moveaxis(values[name], axis, 0)[np.concatenate(gone)] = 0
+        cuts = [
+            Cut(name, axis, tensors[name].shape[axis], tuple(np.concatenate(gone).tolist()))
+            for (name, axis), gone in removed.items()
+        ]
+        small = cut_copy(self.model, cuts, values=values, share=True)
+        with evaluating(small):
+            return outputs(small, self.inputs)
+
+    def _compare(
+        self, found: list[NDArray[np.float32]], expected: list[NDArray[np.float32]]
+    ) -> str:
+        for have, want in zip(found, expected, strict=True):
+            if have.shape != want.shape:
+                return "the shape of the output changes"
+            scale = max(1e-6, float(np.abs(want).max(initial=0)))
+            difference = float(np.abs(np.subtract(want, have, dtype=np.float64)).max(initial=0))
+            if np.isfinite(want).all() and not difference <= TOLERANCE * scale:
+                return "the smaller model computes something else than the masked one"
+        if sorted(a.shape for a in found) != sorted(self.shapes):
+            return "the shape of the output changes"
+        return ""
+
+
+def _short(lines: Sequence[str]) -> str:
+    told = [line for line in lines if "Error:" in line] or list(lines)
+    return told[-1].strip()[:160] if told else ""
+
+
+def accept(items: Sequence[Item], holds: Callable[[set[Item]], bool]) -> set[Item]:
+    """The largest set that halving finds for which `holds` is true; all of them together is not."""
+    good: set[Item] = set()
+
+    def visit(part: Sequence[Item]) -> None:
+        if holds(good | set(part)):
+            good.update(part)
+        elif len(part) > 1:
+            halve(part)
+
+    def halve(part: Sequence[Item]) -> None:
+        visit(part[: len(part) // 2])
+        visit(part[len(part) // 2 :])
+
+    if len(items) > 1:
+        halve(items)
+    return good
+
+
+def unique(keys: Iterable[str]) -> list[str]:
+    """Each key once, in order."""
+    return list(dict.fromkeys(keys))
