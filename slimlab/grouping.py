@@ -17,9 +17,9 @@ from slimlab.cost import Cost, Length, Term
 from slimlab.graph import ChannelGroup, Coverage, Graph, Indices, Member
 from slimlab.layers import Tensors, count, is_trainable, item_bytes, sublayers
 from slimlab.profile import LayerProfile, Profile
+from slimlab.rehearsal import Rehearsal, accept, unique
 from slimlab.rules import walk
 from slimlab.trace import as_inputs, trace_program
-from slimlab.trial import Trial, accept, unique
 
 
 def trace(model: Layer, example: Tensor | Sequence[Tensor]) -> Graph:
@@ -50,7 +50,7 @@ def trace(model: Layer, example: Tensor | Sequence[Tensor]) -> Graph:
     inputs = as_inputs(example)
     program = trace_program(model, inputs)
     channels = walk(program)
-    builder = settle(model, channels, Trial(model, inputs, [v.shape for v in program.outputs]))
+    builder = settle(model, channels, Rehearsal(model, inputs, [v.shape for v in program.outputs]))
     groups = builder.groups()
     batch = max(1, inputs[0].shape[0] if inputs and inputs[0].shape else 1)
     cost = builder.cost(groups, batch)
@@ -61,10 +61,10 @@ def trace(model: Layer, example: Tensor | Sequence[Tensor]) -> Graph:
     )
 
 
-def settle(model: Layer, channels: Channels, trial: Trial) -> Builder:
-    """Solve the constraints, with a trial cut where the model's code may not follow.
+def settle(model: Layer, channels: Channels, rehearsal: Rehearsal) -> Builder:
+    """Solve the constraints, with a rehearsal where the model's code may not follow.
 
-    Assumptions that a line of code refutes are dropped at once, others when a trial fails without
+    Assumptions that a line of code refutes are dropped at once, others when a rehearsal fails without
     them. When it fails even without any, the groups that make it fail are frozen.
     """
     wrong = set(channels.written)
@@ -73,7 +73,7 @@ def settle(model: Layer, channels: Channels, trial: Trial) -> Builder:
         a.key for a in channels.assumptions if a.key not in wrong and builder.is_free(a.atoms)
     )
     groups = builder.groups()
-    if not groups or not (doubtful or trial.whole) or not trial.failure(groups):
+    if not groups or not (doubtful or rehearsal.whole) or not rehearsal.failure(groups):
         return builder
 
     def without(keys: Collection[str]) -> Builder:
@@ -83,13 +83,13 @@ def settle(model: Layer, channels: Channels, trial: Trial) -> Builder:
     cautious = without(all_wrong)
     if doubtful:
         groups = cautious.groups()
-        if not trial.failure(groups):
+        if not rehearsal.failure(groups):
             held = accept(
-                doubtful, lambda keys: not trial.failure(without(all_wrong - keys).groups())
+                doubtful, lambda keys: not rehearsal.failure(without(all_wrong - keys).groups())
             )
             return without(all_wrong - held)
-    why = {group: trial.failure([group]) for group in groups} if len(groups) < 16 else {}
-    good = accept(groups, lambda some: not trial.failure([g for g in groups if g in some]))
+    why = {group: rehearsal.failure([group]) for group in groups} if len(groups) < 16 else {}
+    good = accept(groups, lambda some: not rehearsal.failure([g for g in groups if g in some]))
     kept: dict[str, Indices] = {}
     for group in (g for g in groups if g not in good):
         told = why.get(group) or "the smaller model fails"

@@ -1,10 +1,10 @@
-"""Floor 1. Try a cut before it is promised: does the model's own code follow when channels go?
+"""Floor 1. Rehearse a cut before it is promised: does the model's code follow when channels go?
 
 The rules read a program; the model's `forward` is Python, and may have sizes written into it. A
-trial cuts all groups at once, twice: to a few channels, and to some more of which the others are
+rehearsal cuts all groups at once, twice: to a few channels, and to some more of which the others are
 zeroed. Both must give the same output. That costs far less than running the whole model; where the
 code reads sizes, which may send it another way, the second is the whole model nevertheless. No
-trial is needed where no size is given or read. What fails is searched for by halving.
+rehearsal is needed where no size is given or read. What fails is searched for by halving.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from slimlab.surgery import Cut, cut_copy, outputs
 
 TOLERANCE = 1e-3  # relative, float32, in a network that was cut to a few channels
 SHARE = 0.3  # of the channels kept in the larger of the two cuts
-MOST_TRIALS = 48
+MOST_CUTS = 48
 _SIZE_NAMES = frozenset({"shape", "size", "numel", "ndim", "rank", "dim"})
 Item = TypeVar("Item")
 Removed = dict[tuple[str, int], list[NDArray[np.int64]]]
@@ -88,7 +88,7 @@ def _is_library(module: str) -> bool:
     return module.partition(".")[0] in {"paddle", "numpy", "math"}
 
 
-class Trial:
+class Rehearsal:
     """Cuts some groups of one model and says what went wrong."""
 
     def __init__(
@@ -98,7 +98,7 @@ class Trial:
         self.inputs = inputs
         self.shapes = list(shapes)
         self.names = {id(t): n for n, t in model.state_dict().items()}
-        self.left = MOST_TRIALS
+        self.left = MOST_CUTS
         # Code that reads sizes may take another path for any smaller one: compare with the whole.
         self.whole = reads_sizes(model)
 
