@@ -64,7 +64,7 @@ def trace(model: Layer, example: Tensor | Sequence[Tensor]) -> Graph:
 def settle(model: Layer, channels: Channels, rehearsal: Rehearsal) -> Builder:
     """Solve the constraints, with a rehearsal where the model's code may not follow.
 
-    Assumptions that a line of code refutes are dropped at once, others when a rehearsal fails without
+    Assumptions that a line of code refutes are dropped at once, others when a rehearsal fails with
     them. When it fails even without any, the groups that make it fail are frozen.
     """
     wrong = set(channels.written)

@@ -1,9 +1,9 @@
 """Floor 1. Rehearse a cut before it is promised: does the model's code follow when channels go?
 
 The rules read a program; the model's `forward` is Python, and may have sizes written into it. A
-rehearsal cuts all groups at once, twice: to a few channels, and to some more of which the others are
-zeroed. Both must give the same output. That costs far less than running the whole model; where the
-code reads sizes, which may send it another way, the second is the whole model nevertheless. No
+rehearsal cuts all groups at once, twice: to a few channels, and to some more, of which the others
+are zeroed. Both must give the same output. That costs far less than running the whole model; where
+the code reads sizes, which may send it another way, the second is the whole model nevertheless. No
 rehearsal is needed where no size is given or read. What fails is searched for by halving.
 """
 
