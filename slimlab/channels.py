@@ -8,7 +8,7 @@ be removed, with exact index maps through concatenation and reshape. This is the
 DepGraph (Fang et al., CVPR 2023, arXiv 2301.12900), solved for single indices instead of for
 layers.
 
-Knows nothing of particular operators (`rules.py`) nor of what groups are used for (`graph.py`).
+Knows nothing of particular operators (`rules/`) nor of what groups are used for (`graph.py`).
 """
 
 from __future__ import annotations
