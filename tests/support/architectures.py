@@ -209,8 +209,8 @@ class Detector(nn.Layer):
             x = stage(x)
             levels.append(x)
         boxes, classes = [], []
-        for level, lateral in zip(levels[::-1], list(self.lateral)[::-1], strict=True):
-            y = lateral(level)
+        for n in (2, 1, 0):
+            y = self.lateral[n](levels[n])
             top = y if top is None else y + F.interpolate(top, scale_factor=2)
             z = self.shared(top)
             b = z.shape[0]
@@ -313,8 +313,8 @@ class Res2Net(nn.Layer):
         x = self.stem(x)
         parts = paddle.split(self.conv1(x), self.scale, axis=1)
         y = [self.convs[0](parts[0])]
-        for conv, part in zip(list(self.convs)[1:], parts[1:-1], strict=True):
-            y.append(conv(y[-1] + part))
+        for n in range(1, len(self.convs)):
+            y.append(self.convs[n](y[-1] + parts[n]))
         return self.head(F.relu(x + self.conv3(paddle.concat([*y, parts[-1]], 1))))
 
 
