@@ -8,6 +8,8 @@ export interface Memory {
   axis: string;
   focus: string | null;
   scroll: Record<string, number>;
+  /** By data-key: what a person typed, and what the kernel had said until then. */
+  typed: Record<string, { value: string; told?: string }>;
 }
 
 const memories = new Map<string, Memory>();
@@ -16,7 +18,7 @@ const memories = new Map<string, Memory>();
 export function memoryOf(key: string): Memory {
   let memory = memories.get(key);
   if (!memory) {
-    memory = { tab: "layers", selected: null, axis: "macs", focus: null, scroll: {} };
+    memory = { tab: "layers", selected: null, axis: "macs", focus: null, scroll: {}, typed: {} };
     memories.set(key, memory);
   }
   return memory;
@@ -79,6 +81,21 @@ export function field(name: string, input: HTMLElement, after = ""): HTMLLabelEl
 }
 
 const told = new WeakMap<HTMLElement, string>();
+
+/** What a person typed and did not send yet outlives a rebuilt view, unless the kernel changed the value since. */
+export function keepTyped(ctx: Context, root: HTMLElement): void {
+  const holdsText = (e: EventTarget | null): e is HTMLInputElement =>
+    e instanceof HTMLInputElement && ["text", "number"].includes(e.type) && !!e.dataset.key;
+  for (const input of root.querySelectorAll("input")) {
+    const typed = holdsText(input) ? ctx.memory.typed[input.dataset.key!] : undefined;
+    if (!typed || typed.told !== told.get(input)) continue;
+    input.value = typed.value;
+    input.dispatchEvent(new Event("input")); // checked like any other typing
+  }
+  root.addEventListener("input", ({ target }) => {
+    if (holdsText(target)) ctx.memory.typed[target.dataset.key!] = { value: target.value, told: told.get(target) };
+  });
+}
 
 /**
  * Write a value from the kernel into an input: only where the kernel changed it, and not while a person types there.

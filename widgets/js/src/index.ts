@@ -1,5 +1,5 @@
 // The entry of the one bundle: anywidget calls render for every view of every SlimLab widget.
-import { Context } from "./context";
+import { Context, keepTyped } from "./context";
 import { h } from "./dom";
 import type { JobView, Model } from "./types";
 import { KINDS } from "./workbench";
@@ -12,6 +12,7 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   el.append(root);
   root.append(make ? make(ctx) : `This bundle does not know the widget kind "${kind}".`);
   if (kind !== "workbench") root.append(problem(ctx));
+  keepTyped(ctx, root);
   keepFocus(ctx, root);
   return () => {
     ctx.stop();

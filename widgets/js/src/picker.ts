@@ -120,7 +120,7 @@ export class Picker implements Panel {
       cell("MACs", before.macs, now.macs, count),
       cell("Parameters", before.params, now.params, count),
       cell("Bytes", before.bytes, now.bytes, bytes),
-      h("span", { class: "slim-total", "data-total": "drop", "data-value": now.drop ?? "", title: "The sum of the single layers' predicted drops: an estimate, before fine-tuning" },
+      h("span", { class: "slim-total", "data-total": "drop", "data-value": now.drop ?? "", title: "Predicted from the drops of the single layers: an estimate, before fine-tuning" },
         h("b", {}, "Predicted drop"), h("span", {}, drop + left)),
       h("span", { class: "slim-confirmed", "data-confirmed": agrees ? "yes" : fresh ? "no" : "waiting",
         title: agrees ? "The kernel computed the same numbers" : "Computed in the browser" },

@@ -180,6 +180,27 @@ describe("the single panels", () => {
   });
 });
 
+describe("a rebuilt view", () => {
+  function typedThenRebuilt(between: (model: FakeModel) => void): HTMLInputElement {
+    const { model, el, stop } = show({ curves_view: CURVES });
+    const drop = el.querySelector<HTMLInputElement>('[data-key="drop"]')!;
+    drop.value = "2";
+    drop.dispatchEvent(new Event("input", { bubbles: true }));
+    stop();
+    between(model);
+    slim.render({ model, el });
+    return el.querySelector<HTMLInputElement>('[data-key="drop"]')!;
+  }
+  it("keeps what was typed and not sent yet", () => {
+    expect(typedThenRebuilt(() => {}).value).toBe("2");
+    const told = (model: FakeModel) => model.set("settings_view", { ...settings, uniform: 0.25 });
+    expect(typedThenRebuilt(told).value).toBe("2"); // another setting changed
+  });
+  it("shows what the kernel says where that changed since", () => {
+    expect(typedThenRebuilt((model) => model.set("settings_view", { ...settings, drop: 5 })).value).toBe("5");
+  });
+});
+
 describe("ratios as text", () => {
   it("reads ranges and lists", () => {
     expect(parseRatios("0.1:0.9:0.4")).toEqual([0.1, 0.5, 0.9]);
