@@ -22,7 +22,14 @@ from slimlab.plan import PruningPlan, plan_pruning
 from slimlab.profile import Profile
 from slimlab.prune import masked, prune
 from slimlab.ratios import Ratios, Scope
-from slimlab.scan import iter_scan_sensitivity, scan_sensitivity
+from slimlab.scan import (
+    ScanSettings,
+    ScanStep,
+    iter_scan_sensitivity,
+    load_scan,
+    merge_scans,
+    scan_sensitivity,
+)
 from slimlab.sensitivity import Cell, Sensitivity
 from slimlab.steps import Step, finish_early
 from slimlab.task import Metric, Task
@@ -46,6 +53,10 @@ __all__ = [
     "Scores",
     "scan_sensitivity",
     "iter_scan_sensitivity",
+    "load_scan",
+    "merge_scans",
+    "ScanSettings",
+    "ScanStep",
     "Sensitivity",
     "Cell",
     "Ratios",

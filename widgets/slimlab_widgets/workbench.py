@@ -7,10 +7,12 @@ replaced under a lock, and nothing waits for anything.
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
@@ -84,6 +86,9 @@ class Workbench(Panel):
         self._screen = Screen(self.graph, task, self._publisher)
         self._jobs = Jobs(self._on_progress, run=run)
         self._was_busy = False
+        # What a scan measured so far; the folder goes with the workbench.
+        self._folder = tempfile.TemporaryDirectory(prefix="slimlab-")
+        self._scans = 0
         images = min(1000, len(task.test))
         self._state = State(
             settings=settings or Settings(images=images),
@@ -151,7 +156,10 @@ class Workbench(Panel):
             settings["ratios"] = write_ratios(tuple(settings["ratios"]))
         self.change(**settings)
         asked = self._state.settings
-        grid = works.Grid(parse_ratios(asked.ratios), asked.criterion, asked.images)
+        self._scans += 1  # a new file: what an earlier scan measured is forgotten
+        grid = works.Grid(
+            parse_ratios(asked.ratios), asked.criterion, asked.images, path=self._scan_file
+        )
         self._jobs.start(works.scan(self.model, self.task, grid, keep=self._keep))
 
     def resume(self) -> None:
@@ -160,8 +168,12 @@ class Workbench(Panel):
         if known is None:
             msg = "There is no scan to resume. Press Scan first."
             raise SlimLabError(msg)
-        grid = works.Grid(known.ratios, known.criterion, known.images, known)
+        grid = works.Grid(known.ratios, known.criterion, known.images, known, self._scan_file)
         self._jobs.start(works.scan(self.model, self.task, grid, keep=self._keep))
+
+    @property
+    def _scan_file(self) -> Path:
+        return Path(self._folder.name) / f"scan-{self._scans}.db"
 
     def stop(self) -> None:
         """Stop the running job and keep what it has so far."""

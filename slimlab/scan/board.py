@@ -1,0 +1,149 @@
+"""Floor 3. The table of a scan as it grows: from records of images to cells, and what is wanting.
+
+Knows what has been measured and what is precise enough; measures nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slimlab.scan.records import WHOLE, Key, Record, Records
+from slimlab.sensitivity import Cell, Sensitivity, paired_interval
+from slimlab.task import Metric
+
+Scores = NDArray[np.float32]
+# A drop of 20 points need not be known to a fraction of a point: nobody will pick it.
+RELATIVE = 0.25
+
+
+@dataclass(frozen=True)
+class Wants:
+    """When a cell has been measured well enough.
+
+    Attributes
+    ----------
+    images
+        Images that each cell is measured on at most.
+    precision
+        Half width of its interval that is enough; None to use all images.
+    """
+
+    images: int
+    precision: float | None
+
+    def more(self, cell: Cell | None) -> bool:
+        """Whether more images of a cell should be measured."""
+        if cell is None or cell.images < 1:
+            return True
+        if cell.images >= self.images:
+            return False
+        if self.precision is None:
+            return True
+        # The interval of few images is itself uncertain; the lowest count that the normal
+        # approximation is used for.
+        if cell.images < LEAST:
+            return True
+        half = max(cell.high - cell.drop, cell.drop - cell.low)
+        return half > max(self.precision, RELATIVE * abs(cell.drop))
+
+
+LEAST = 30
+
+
+class Board:
+    """Records in, `Sensitivity` out.
+
+    Parameters
+    ----------
+    empty
+        The table without cells.
+    metric
+        What scores mean.
+    records
+        What is known already; added to.
+    dtype
+        Precision of what will be measured.
+    """
+
+    def __init__(self, empty: Sensitivity, metric: Metric, records: Records, dtype: str) -> None:
+        self._metric, self._records, self.dtype = metric, records, dtype
+        self._cells: dict[Key, Cell] = {}
+        self._order = [(layer, ratio) for layer in empty.layers for ratio in empty.ratios]
+        self._given: dict[Key, Cell] = {}
+        self.table = empty
+        self._refresh(self._order)
+
+    def give(self, cells: Iterable[Cell]) -> None:
+        """Take over finished cells of another scan of the same things."""
+        self._given = {(c.layer, c.ratio): c for c in cells if (c.layer, c.ratio) in self._order}
+        self._refresh(self._order)
+
+    def cell(self, key: Key) -> Cell | None:
+        """What is known of a cell in the precision that is measured now."""
+        found = self._cells.get(key)
+        return found if found is not None and found.dtype == self.dtype else None
+
+    def has(self, key: Key, start: int, stop: int) -> bool:
+        """Whether these images of a cell need not be measured."""
+        return key in self._given or self._records.has(key, self.dtype, start, stop)
+
+    def add(self, records: Sequence[Record]) -> Sensitivity:
+        """Keep records and give the table with them."""
+        self._records.add(records)
+        self._refresh([record.key for record in records if record.key != WHOLE])
+        return self.table
+
+    @property
+    def images(self) -> int:
+        """Images measured, over all cells."""
+        return sum(cell.images for cell in self._cells.values() if cell.dtype == self.dtype)
+
+    def _refresh(self, keys: Iterable[Key]) -> None:
+        before = self._records.scores(WHOLE, self.dtype)
+        for key in keys:
+            found = self._given.get(key) or self._best(key)
+            if found is not None:
+                self._cells[key] = found
+        whole = before if len(before) else self._any_whole()
+        known = whole[~np.isnan(whole)]
+        mean = float(known.mean() * self._metric.scale) if len(known) else float("nan")
+        cells = tuple(self._cells[key] for key in self._order if key in self._cells)
+        self.table = replace(self.table, cells=cells, baseline=mean)
+
+    def _any_whole(self) -> Scores:
+        found = [self._records.scores(key, d) for key, d in self._records.known() if key == WHOLE]
+        return max(found, key=len, default=np.empty(0, dtype=np.float32))
+
+    def _best(self, key: Key) -> Cell | None:
+        """The cell from the precision that saw more images; among equals, from float32."""
+        dtypes = sorted({dtype for known, dtype in self._records.known() if known == key})
+        cells = [self._of(key, dtype) for dtype in dtypes]
+        return max(
+            (cell for cell in cells if cell is not None),
+            key=lambda cell: (cell.images, cell.dtype == "float32"),
+            default=None,
+        )
+
+    def _of(self, key: Key, dtype: str) -> Cell | None:
+        before, after = self._records.scores(WHOLE, dtype), self._records.scores(key, dtype)
+        count = min(len(before), len(after), self.table.images)
+        before, after = before[:count], after[:count]
+        both = ~(np.isnan(before) | np.isnan(after))
+        if not both.any():
+            return None
+        return cell_of(key, (before[both], after[both]), self._metric, dtype)
+
+
+def cell_of(key: Key, scores: tuple[Scores, Scores], metric: Metric, dtype: str) -> Cell:
+    """The cell of scores before and after, of the same images."""
+    before, after = (s.astype(np.float64) for s in scores)
+    drop, low, high = paired_interval(before, after)
+    if not metric.higher_is_better:
+        drop, low, high = -drop, -high, -low
+    scale = metric.scale
+    value = float(after.mean() * scale)
+    return Cell(*key, value, drop * scale, low * scale, high * scale, len(after), dtype)
