@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from slimlab.errors import TaskError, nearest
+from slimlab.errors import TaskError, UnsupportedOpError, nearest
 
 Array = NDArray[np.float32]
 # Takes one array an input of the network, in its order; gives one an output.
@@ -36,7 +36,10 @@ class Runtime(Protocol):
     def compile(
         self, model: Any, *, dtype: str = "float32", threads: int | None = None
     ) -> Compiled:
-        """Make a function of an `onnx.ModelProto`; `threads` are all of the machine's when None."""
+        """Make a function of an `onnx.ModelProto`; `threads` are all of the machine's when None.
+
+        It and the function raise `UnsupportedOpError` for what the runtime can't do.
+        """
         ...
 
 
@@ -60,6 +63,13 @@ def runtime(name: str) -> Callable[[type[Any]], type[Any]]:
         return kind
 
     return register
+
+
+def refused(name: str, error: Exception) -> UnsupportedOpError:
+    """What a runtime's own error becomes."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    msg = f"{name} can't run this network: {first} Use runtime='paddle'."
+    return UnsupportedOpError(msg, runtime=name)
 
 
 def fastest(dtype: str = "float32", *, name: str | None = None) -> Runtime:

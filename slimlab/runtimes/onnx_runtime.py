@@ -7,7 +7,7 @@ from typing import Any
 
 import onnxruntime
 
-from slimlab.runtimes.base import Array, Compiled, runtime
+from slimlab.runtimes.base import Array, Compiled, refused, runtime
 
 _QUIET = 3  # errors only
 
@@ -29,12 +29,18 @@ class OnnxRuntime:
         # A network's segments are run one after the other: threads of one that is done must not
         # keep a core busy waiting while the next one runs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        try:
+            session = onnxruntime.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its errors have no common class but this
+            raise refused(self.name, error) from error
         names = [one.name for one in session.get_inputs()]
 
         def run(inputs: Sequence[Array]) -> list[Array]:
-            return list(session.run(None, dict(zip(names, inputs, strict=True))))
+            try:
+                return list(session.run(None, dict(zip(names, inputs, strict=True))))
+            except Exception as error:
+                raise refused(self.name, error) from error
 
         return run

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import openvino
 
-from slimlab.runtimes.base import Array, Compiled, runtime
+from slimlab.runtimes.base import Array, Compiled, refused, runtime
 
 _PRECISION = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -40,11 +40,17 @@ class OpenVino:
         }
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
-        network = self._core.read_model(model.SerializeToString(), b"")
-        request = self._core.compile_model(network, "CPU", settings).create_infer_request()
+        try:
+            network = self._core.read_model(model.SerializeToString(), b"")
+            request = self._core.compile_model(network, "CPU", settings).create_infer_request()
+        except RuntimeError as error:
+            raise refused(self.name, error) from error
 
         def run(inputs: Sequence[Array]) -> list[Array]:
-            request.infer(list(inputs))
+            try:
+                request.infer(list(inputs))
+            except RuntimeError as error:
+                raise refused(self.name, error) from error
             outputs = request.model_outputs
             # The request's own memory is written over by the next call.
             return [np.array(request.get_tensor(one).data) for one in outputs]

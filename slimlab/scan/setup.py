@@ -159,7 +159,7 @@ def _check(fast: Fast, reference: Reference, task: Task, asked: ScanSettings) ->
     """
     images = next(iter(task.test.batches(2, images=2)))[0].numpy()
     chunk = Chunk(-1, images)
-    found, expected = fast.whole(chunk), reference.whole(chunk)
+    expected, found = reference.whole(chunk), fast.whole(chunk)
     error = float(np.abs(found - expected).max() / max(1e-6, float(np.abs(expected).max())))
     if not error < (CLOSE if asked.dtype == "float32" else 0.1):
         msg = (
