@@ -13,6 +13,7 @@ import numpy as np
 from onnx import NodeProto, helper
 
 from slimlab.errors import UnsupportedOpError
+from slimlab.lowering.inplace import without_overwriting
 from slimlab.trace import Op, Program, Value
 
 # What an input of a node may be given as; `None` leaves an optional one out.
@@ -53,6 +54,7 @@ def value_names(program: Program) -> dict[int, str]:
     Inputs are `input_0` and so on, outputs `output_0` and so on. A constant has a name here and no
     tensor in the graph of that name: it is an initializer where a node reads it.
     """
+    program = without_overwriting(program)
     made = {v.id: v for op in program.ops for v in op.outputs if v is not None}
     read = {v.id: v for op in program.ops for v in op.inputs if v is not None}
     names = {number: value_name(value) for number, value in {**read, **made}.items()}

@@ -182,13 +182,15 @@ def add_n(op: Op, net: Builder) -> None:
 def dropout(op: Op, net: Builder) -> None:
     """Nothing in evaluation mode, or a factor where training did not scale up."""
     x, y = ends(op)
-    share = net.numbers(option(op, 2))[0]
+    share, mode = net.numbers(option(op, 2))[0], op.attributes["mode"]
     if not op.attributes["is_test"] and share:
         net.refuse("it drops at random even in evaluation mode")
-    if op.attributes["mode"] == "downscale_in_infer":
-        net.emit("Mul", [x, number(net, 1 - share, x)], y)
-    else:
+    if mode not in {"upscale_in_train", "downgrade_in_infer"}:
+        net.refuse(f"its mode is {mode!r}")
+    if mode == "upscale_in_train" or not share:
         net.emit("Identity", [x], y)
+    else:
+        net.emit("Mul", [x, number(net, 1 - share, x)], y)
 
 
 # ----------------------------------------------------------------------------------- constants
