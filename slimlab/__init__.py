@@ -22,6 +22,7 @@ from slimlab.plan import PruningPlan, plan_pruning
 from slimlab.profile import Profile
 from slimlab.prune import masked, prune
 from slimlab.ratios import Ratios, Scope
+from slimlab.recalibrate import iter_recalibrate_bn, recalibrate_bn
 from slimlab.scan import (
     ScanSettings,
     ScanStep,
@@ -69,6 +70,8 @@ __all__ = [
     "PruningPlan",
     "masked",
     "prune",
+    "recalibrate_bn",
+    "iter_recalibrate_bn",
     "fine_tune",
     "iter_fine_tune",
     "History",
