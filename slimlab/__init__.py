@@ -5,8 +5,22 @@ from slimlab.allocate import Preview, preview, ratios_within_drop, uniform_ratio
 from slimlab.artifact import load, save
 from slimlab.compare import Comparison, Trial, compare, iter_measure_trial, measure_trial
 from slimlab.data import image_folder, load_task
+from slimlab.distill import (
+    DIST,
+    DKD,
+    FSP,
+    L2,
+    AttentionTransfer,
+    DistillLoss,
+    Pair,
+    SoftLabel,
+    distill_loss,
+    suggest_pairs,
+)
+from slimlab.distill import Custom as CustomLoss
 from slimlab.errors import (
     ArtifactError,
+    DistillError,
     ExportError,
     PlanError,
     RecipeError,
@@ -75,6 +89,17 @@ __all__ = [
     "fine_tune",
     "iter_fine_tune",
     "History",
+    "SoftLabel",
+    "L2",
+    "FSP",
+    "DKD",
+    "DIST",
+    "AttentionTransfer",
+    "CustomLoss",
+    "DistillLoss",
+    "distill_loss",
+    "Pair",
+    "suggest_pairs",
     "measure_latency",
     "iter_measure_latency",
     "Latency",
@@ -92,6 +117,7 @@ __all__ = [
     "UnsupportedOpError",
     "PlanError",
     "TaskError",
+    "DistillError",
     "RecipeError",
     "ArtifactError",
     "ExportError",
