@@ -47,7 +47,7 @@ def _windows(op: Op, net: Builder, before: Shape, after: Shape) -> None:
     size = op.attributes.get("kernel_size") or net.numbers(option(op, 1))
     kernel = [int(n) for n in size]
     strides = [int(n) for n in op.attributes["strides"]]
-    low, _ = pads_of(op, net, before, kernel, strides)
+    low, asked = pads_of(op, net, before, kernel, strides)
     # Negative where the last windows end before the image does.
     high = [
         max(0, (made - 1) * s + k - size - pad)
@@ -55,16 +55,19 @@ def _windows(op: Op, net: Builder, before: Shape, after: Shape) -> None:
     ]
     if any(pad >= k for pad, k in zip([*low, *high], [*kernel, *kernel], strict=True)):
         net.refuse("a window lies in the padding altogether")
-    most = op.attributes.get("pooling_type", "max") == "max"
-    on_image(
-        op,
-        net,
-        "MaxPool" if most else "AveragePool",
-        kernel_shape=kernel,
-        strides=strides,
-        pads=[*low, *high],
-        count_include_pad=None if most else int(not op.attributes["exclusive"]),
-    )
+    window = {"kernel_shape": kernel, "strides": strides}
+    if op.attributes.get("pooling_type", "max") == "max":
+        on_image(op, net, "MaxPool", **window, pads=[*low, *high])
+    elif op.attributes["exclusive"]:
+        on_image(op, net, "AveragePool", **window, pads=[*low, *high], count_include_pad=0)
+    else:
+        # The mean counts the padding, but not what `ceil_mode` adds beyond it.
+        real = [min(a, b) for a, b in zip(asked, high, strict=True)]
+        beyond = [b - a for a, b in zip(real, high, strict=True)]
+        zeros = integers([0, 0, *low, 0, 0, *real])
+        padded = net.emit("Pad", [channels_first(op, net), zeros])
+        pads = [*[0] * len(low), *beyond]
+        give_back(op, net, "AveragePool", [padded], **window, pads=pads, count_include_pad=0)
 
 
 def _adaptive(op: Op, net: Builder, before: Shape, after: Shape) -> None:
@@ -127,7 +130,11 @@ def resize(op: Op, net: Builder) -> None:
     mode = RESIZES[op.short.removesuffix("_interp")]
     before, after = (image(v.shape, last=is_last(op)) for v in (x, y))
     factors = [float(n) for n in op.attributes["scale"] or ()]
-    by_size = option(op, 1) is not None or not factors or op.attributes["align_corners"]
+    by_size = option(op, 1) is not None or not factors or 1 in after
+    if op.attributes["align_corners"] and mode == "nearest":
+        net.refuse("nearest neighbours with aligned corners")
+    if op.attributes["align_corners"] or len(factors) != len(before):
+        by_size = True
     extra: dict[str, str | float] = {}
     if op.attributes["align_corners"]:
         place = "align_corners"
@@ -136,16 +143,31 @@ def resize(op: Op, net: Builder) -> None:
     else:
         place = "half_pixel"
     if mode == "nearest":
-        rounded = "round_prefer_ceil" if op.attributes["align_corners"] else "floor"
-        extra["nearest_mode"] = rounded
-    if mode == "cubic":
+        extra["nearest_mode"] = "floor"
+    elif mode == "cubic":
         extra["cubic_coeff_a"] = -0.75
+    given = channels_first(op, net)
+    if place == "half_pixel":
+        given = _first_pixels(op, net, given, (before, after), mode)
     scales = None if by_size else np.asarray([1, 1, *factors], np.float32)
     sizes = integers([x.shape[0], _channels(op, x.shape), *after]) if by_size else None
-    if len(before) != len(factors) and scales is not None:
-        scales = np.asarray([1, 1, *factors * len(before)], np.float32)
-    others: list[Operand] = [None, scales, sizes]
-    on_image(op, net, "Resize", others, mode=mode, coordinate_transformation_mode=place, **extra)
+    others: list[Operand] = [given, None, scales, sizes]
+    give_back(
+        op, net, "Resize", others, mode=mode, coordinate_transformation_mode=place, **extra
+    )
+
+
+def _first_pixels(
+    op: Op, net: Builder, x: Operand, sizes: tuple[Shape, Shape], mode: str
+) -> Operand:
+    """Axes that shrink to one pixel: Paddle takes the first one, not the one in the middle."""
+    axes = [n + 2 for n, (a, b) in enumerate(zip(*sizes, strict=True)) if b == 1 < a]
+    if not axes:
+        return x
+    if mode == "cubic":
+        net.refuse("cubic interpolation to a single pixel")
+    zeros, ones = integers([0] * len(axes)), integers([1] * len(axes))
+    return net.emit("Slice", [x, zeros, ones, integers(axes)])
 
 
 def _channels(op: Op, shape: Shape) -> int:
