@@ -165,7 +165,9 @@ class Builder:
         _, starts = np.unique(signature[self.channel[order]], return_index=True)
         found = [self._group(part) for part in np.split(order, starts[1:]) if len(part)]
         wide = [group for group in found if group[0].indices.shape[0] > 1]
-        wide.sort(key=lambda g: (self._rank[Axis(g[0].parameter, g[0].axis)], int(g[0].indices[0, 0])))
+        wide.sort(
+            key=lambda g: (self._rank[Axis(g[0].parameter, g[0].axis)], int(g[0].indices[0, 0]))
+        )
         return self._named(wide)
 
     @cached_property

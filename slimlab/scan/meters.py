@@ -22,10 +22,12 @@ from onnx import numpy_helper
 from paddle.nn import Layer
 
 from slimlab.evaluate import inference
+from slimlab.recalibrate import RunningAverage, calibration_batches
 from slimlab.runtimes import RUNTIMES, Compiled
 from slimlab.scan.blueprint import Blueprint
 from slimlab.scan.segments import OUTPUT, Network, Segment, segment
 from slimlab.surgery import Cut, zero
+from slimlab.task import Task
 
 Logits = NDArray[np.float32]
 
@@ -86,6 +88,39 @@ class Reference:
             source, target = self._model.state_dict(), self._scratch.state_dict()
             for name in {cut.parameter for cut in cuts}:
                 target[name].set_value(source[name])
+
+
+class Recalibrated(Reference):
+    """The model in Paddle, with its BatchNorm statistics estimated anew for each pruned network."""
+
+    def __init__(
+        self,
+        model: Layer,
+        cuts: Mapping[tuple[str, float], tuple[Cut, ...]],
+        task: Task,
+        images: int,
+    ) -> None:
+        super().__init__(model, cuts)
+        self._calibration = list(calibration_batches(task, images=images, batch_size=images))
+        self._statistics: dict[tuple[str, float], dict[str, NDArray[np.float32]]] = {}
+
+    def pruned(self, chunk: Chunk, group: str, ratio: float) -> Logits:
+        """Run a copy with the channels' weights zeroed and statistics of its own."""
+        source, target = self._model.state_dict(), self._scratch.state_dict()
+        names = [n for n in source if n.endswith(("._mean", "._variance"))]
+        with self._zeroed(self._cuts[group, ratio]):
+            try:
+                if (group, ratio) not in self._statistics:
+                    average = RunningAverage(self._scratch)
+                    for x in self._calibration:
+                        average.add(x)
+                    self._statistics[group, ratio] = {n: target[n].numpy() for n in names}
+                for name, value in self._statistics[group, ratio].items():
+                    target[name].set_value(value)
+                return self.whole(chunk)
+            finally:
+                for name in names:
+                    target[name].set_value(source[name])
 
 
 class Fast:

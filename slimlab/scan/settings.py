@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from slimlab.errors import PlanError
 from slimlab.ratios import Ratios, Scope
@@ -13,6 +12,7 @@ from slimlab.sensitivity import Sensitivity
 
 DEFAULT_RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 REFERENCE = "paddle"  # the name of the slow meter, beside those of the runtimes
+SLOW = (None, REFERENCE)
 GIB = 2**30
 
 
@@ -47,7 +47,7 @@ class ScanSettings:
         the network when None.
     recalibrate_bn
         Estimate the BatchNorm statistics of each pruned network anew on so many calibration images
-        before it is measured; 0 is off.
+        before it is measured; 0 is off. Such a scan runs in Paddle, in float32.
     memory
         Bytes that values inside the network and compiled parts of it may take.
     path
@@ -55,8 +55,6 @@ class ScanSettings:
         what it holds.
     known
         A scan of the same model, data and settings; cells that are complete there are taken over.
-    client
-        A `dask.distributed.Client` whose workers share the measuring.
 
     Raises
     ------
@@ -83,7 +81,6 @@ class ScanSettings:
     memory: int = 2 * GIB
     path: str | Path | None = None
     known: Sensitivity | None = None
-    client: Any = None
 
     def __post_init__(self) -> None:
         for name, least in (("images", 1), ("precision", 0), ("seconds", 0), ("memory", 2**20)):
@@ -97,6 +94,12 @@ class ScanSettings:
                 "calibration images, such as 128, or 0 for off."
             )
             raise PlanError(msg, recalibrate_bn=self.recalibrate_bn)
+        if self.recalibrate_bn and (self.dtype != "float32" or self.runtime not in SLOW):
+            msg = (
+                "A scan that re-estimates BatchNorm statistics runs in Paddle in float32, not on "
+                f"runtime={self.runtime!r} in {self.dtype!r}: leave both out."
+            )
+            raise PlanError(msg, runtime=self.runtime, dtype=self.dtype)
         _ = self.grid
 
     @property

@@ -23,7 +23,7 @@ from slimlab.runtimes import fastest
 from slimlab.scan.blueprint import Blueprint, Reads, choose, lowered
 from slimlab.scan.board import Board, Wants
 from slimlab.scan.files import about
-from slimlab.scan.meters import Chunk, Fast, Meter, Reference
+from slimlab.scan.meters import Chunk, Fast, Meter, Recalibrated, Reference
 from slimlab.scan.records import Key, Records, check_same
 from slimlab.scan.scoring import Scoring
 from slimlab.scan.settings import REFERENCE, ScanSettings
@@ -75,7 +75,9 @@ def prepare(model: Layer, task: Task, asked: ScanSettings) -> Setup:
     batch = _chunk_size(graph, asked.memory)
     meter: Meter | None = None
     runtime = REFERENCE
-    if asked.runtime != REFERENCE:
+    if asked.recalibrate_bn:
+        meter = Recalibrated(model, cuts, task, asked.recalibrate_bn)
+    elif asked.runtime != REFERENCE:
         runtime = fastest(asked.dtype, name=asked.runtime).name
         reads = {group.name: Reads.of(group) for group in groups}
         try:

@@ -17,7 +17,6 @@ from slimlab.graph import Graph
 from slimlab.plan import plan_kept
 from slimlab.scan.blueprint import Blueprint, Reads, lowered
 from slimlab.scan.meters import Chunk, Fast, Reference
-from slimlab.scan.setup import CLOSE
 
 BATCH = 3
 CASES = {**TOPOLOGIES, **OPERATORS}
@@ -50,10 +49,9 @@ def built(make: Callable[[], paddle.nn.Layer]) -> paddle.nn.Layer:
 
 # What `lower` refuses: such a network is scanned in Paddle.
 REFUSED = {"gru", "lstm"}
-# It changes a buffer at each call, so that no two outputs are the same: found by comparing.
-DISTRUSTED = {"spectral norm"}
-# Written for one image.
-CASES.pop("squeeze")
+# Written for one image; changes a buffer at each call, so that two outputs need not be the same.
+for name in ("squeeze", "spectral norm"):
+    CASES.pop(name)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -67,11 +65,7 @@ def test_fast_equals_reference(name: str) -> None:
         return
     assert name not in REFUSED
     chunk = Chunk(0, example(1, batch=BATCH).numpy())
-    error = difference(fast.whole(chunk), reference.whole(chunk))
-    if name in DISTRUSTED:
-        assert error > CLOSE
-        return
-    assert error < 1e-4
+    assert difference(fast.whole(chunk), reference.whole(chunk)) < 1e-4
     for group in graph.groups:
         expected = reference.pruned(chunk, group.name, 0.5)
         assert difference(fast.pruned(chunk, group.name, 0.5), expected) < 1e-4, group.name
