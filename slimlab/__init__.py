@@ -36,6 +36,16 @@ from slimlab.plan import PruningPlan, plan_pruning
 from slimlab.profile import Profile
 from slimlab.prune import masked, prune
 from slimlab.ratios import Ratios, Scope
+from slimlab.recipe import (
+    Distill,
+    FineTune,
+    Prune,
+    Quantize,
+    Recipe,
+    load_recipe,
+    recipe_schema,
+    shipped_recipes,
+)
 from slimlab.scan import iter_scan_sensitivity, scan_sensitivity
 from slimlab.sensitivity import Cell, Sensitivity
 from slimlab.steps import Step, finish_early
@@ -94,6 +104,14 @@ __all__ = [
     "compare",
     "Trial",
     "Comparison",
+    "Recipe",
+    "Prune",
+    "Distill",
+    "Quantize",
+    "FineTune",
+    "load_recipe",
+    "shipped_recipes",
+    "recipe_schema",
     "save",
     "load",
     "plots",
