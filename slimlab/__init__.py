@@ -37,6 +37,16 @@ from slimlab.profile import Profile
 from slimlab.prune import masked, prune
 from slimlab.ratios import Ratios, Scope
 from slimlab.recalibrate import iter_recalibrate_bn, recalibrate_bn
+from slimlab.recipe import (
+    Distill,
+    FineTune,
+    Prune,
+    Quantize,
+    Recipe,
+    load_recipe,
+    recipe_schema,
+    shipped_recipes,
+)
 from slimlab.scan import (
     ScanSettings,
     ScanStep,
@@ -108,6 +118,14 @@ __all__ = [
     "compare",
     "Trial",
     "Comparison",
+    "Recipe",
+    "Prune",
+    "Distill",
+    "Quantize",
+    "FineTune",
+    "load_recipe",
+    "shipped_recipes",
+    "recipe_schema",
     "save",
     "load",
     "plots",

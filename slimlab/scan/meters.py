@@ -189,7 +189,7 @@ class Fast:
         return network.part("whole", network.nodes, entries, self._outputs)
 
     def _zeroed(self, group: str, ratio: float) -> onnx.ModelProto:
-        model = onnx.ModelProto.FromString(self._blueprint.network)
+        model: onnx.ModelProto = onnx.ModelProto.FromString(self._blueprint.network)
         tensors = {one.name: one for one in model.graph.initializer}
         for cut in self._blueprint.cuts[group, ratio]:
             if cut.parameter in tensors and not cut.parameter.endswith("._variance"):
