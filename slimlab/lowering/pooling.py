@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from slimlab.lowering.builder import Builder, Operand
@@ -55,7 +57,7 @@ def _windows(op: Op, net: Builder, before: Shape, after: Shape) -> None:
     ]
     if any(pad >= k for pad, k in zip([*low, *high], [*kernel, *kernel], strict=True)):
         net.refuse("a window lies in the padding altogether")
-    window = {"kernel_shape": kernel, "strides": strides}
+    window: dict[str, Any] = {"kernel_shape": kernel, "strides": strides}
     if op.attributes.get("pooling_type", "max") == "max":
         on_image(op, net, "MaxPool", **window, pads=[*low, *high])
     elif op.attributes["exclusive"]:
@@ -152,9 +154,7 @@ def resize(op: Op, net: Builder) -> None:
     scales = None if by_size else np.asarray([1, 1, *factors], np.float32)
     sizes = integers([x.shape[0], _channels(op, x.shape), *after]) if by_size else None
     others: list[Operand] = [given, None, scales, sizes]
-    give_back(
-        op, net, "Resize", others, mode=mode, coordinate_transformation_mode=place, **extra
-    )
+    give_back(op, net, "Resize", others, mode=mode, coordinate_transformation_mode=place, **extra)
 
 
 def _first_pixels(

@@ -10,7 +10,7 @@ import paddle
 import pytest
 from lowered import RELATIVE, differences
 from paddle import Tensor, nn
-from topologies import Toy, randomise_statistics
+from topologies import Toy
 
 F = nn.functional
 Case = Callable[[Tensor], Tensor]
@@ -108,13 +108,15 @@ IMAGES: dict[str, Case] = {
     "gelu, tanh": lambda x: F.gelu(x, approximate=True), "selu": F.selu,
     "softplus": lambda x: F.softplus(x, 2, 3), "swish": F.swish, "mish": F.mish,
     "hardtanh": lambda x: F.hardtanh(x, -0.3, 0.8), "hardshrink": lambda x: F.hardshrink(x, 0.2),
-    "hardsigmoid": lambda x: F.hardsigmoid(x, 0.3, 0.4), "softshrink": lambda x: F.softshrink(x, 0.2),
+    "hardsigmoid": lambda x: F.hardsigmoid(x, 0.3, 0.4),
+    "softshrink": lambda x: F.softshrink(x, 0.2),
     "thresholded": lambda x: F.thresholded_relu(x, 0.5, 0.1), "log sigmoid": F.log_sigmoid,
     "leaky": lambda x: F.leaky_relu(x, 0.3), "stanh": paddle.stanh, "glu": F.glu,
     "prelu of one": lambda x: F.prelu(x, paddle.to_tensor([0.3])),
     "softmax of the first": lambda x: F.softmax(x, 0), "relu in place": lambda x: F.relu_(x * 1.0),
     "maxout of rows": lambda x: F.maxout(x, 3, axis=-1),
-    "clip below": lambda x: x.clip(min=0.1), "clip by a tensor": lambda x: x.clip(x.mean(), x.max()),
+    "clip below": lambda x: x.clip(min=0.1),
+    "clip by a tensor": lambda x: x.clip(x.mean(), x.max()),
 }
 # fmt: on
 
