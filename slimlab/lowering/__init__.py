@@ -7,6 +7,7 @@ Add one with `@lowering_rule("pd_op.name")` (docs/add-an-operator.md).
 
 from slimlab.lowering import (
     activations,
+    constants,
     contracting,
     convolving,
     elementwise,
@@ -25,6 +26,7 @@ __all__ = ["LOWERINGS", "Builder", "lower", "lowering_rule", "value_name", "valu
 # Each of these modules registers its rules when it is imported.
 _THEMES = (
     activations,
+    constants,
     contracting,
     convolving,
     elementwise,

@@ -164,9 +164,10 @@ class Builder:
 
     def set_constant(self, value: Value, array: np.ndarray | float) -> None:
         """Say what numbers a value has; it becomes an initializer only where a node reads it."""
-        self._known[value.id] = np.broadcast_to(
-            np.asarray(array).astype(self.numpy_type(value)), value.shape
-        )
+        numbers = np.asarray(array).astype(self.numpy_type(value))
+        # Paddle does not always trace the length of what is made of numbers.
+        known = -1 not in value.shape
+        self._known[value.id] = np.broadcast_to(numbers, value.shape) if known else numbers
 
     def hold(self, number: int, array: np.ndarray) -> None:
         """Say what numbers a tensor has that the network holds and does not save."""

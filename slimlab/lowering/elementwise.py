@@ -1,4 +1,4 @@
-"""Floor 1. Functions of one element or two, casts, and constants."""
+"""Floor 1. Functions of one element or two, and casts."""
 
 from __future__ import annotations
 
@@ -21,9 +21,17 @@ BINARY = {
     "minimum": "Min", "elementwise_pow": "Pow",
 }  # fmt: skip
 COMPARE = {
-    "equal": "Equal", "greater_equal": "GreaterOrEqual", "greater_than": "Greater",
-    "less_equal": "LessOrEqual", "less_than": "Less", "logical_and": "And", "logical_or": "Or",
+    "equal": "Equal",
+    "greater_equal": "GreaterOrEqual",
+    "greater_than": "Greater",
+    "less_equal": "LessOrEqual",
+    "less_than": "Less",
+    "logical_and": "And",
+    "logical_or": "Or",
     "logical_xor": "Xor",
+}
+BITS = {
+    "bitwise_and": "And", "bitwise_or": "Or", "bitwise_xor": "Xor", "bitwise_not": "Not",
 }  # fmt: skip
 SAME = ("assign", "share_data", "memcpy", "memcpy_h2d", "memcpy_d2h", "assign_out")
 
@@ -66,6 +74,15 @@ def binary(op: Op, net: Builder) -> None:
 def compare(op: Op, net: Builder) -> None:
     """Makes true and false."""
     net.emit(COMPARE[op.short.removesuffix("_")], pair(op, net), op.outputs[0])
+
+
+@lowering_rule(*twins(*BITS))
+def bits(op: Op, net: Builder) -> None:
+    """Of truths; ONNX has those of numbers only from opset 18."""
+    x, y = ends(op)
+    if net.numpy_type(x) is not np.bool_:
+        net.refuse(f"it works on bits of {x.dtype}")
+    net.emit(BITS[op.short.removesuffix("_")], list(op.inputs), y)
 
 
 @lowering_rule(*twins("not_equal"))
@@ -159,6 +176,36 @@ def logarithm(op: Op, net: Builder) -> None:
     net.emit("Mul", [net.emit("Log", [x]), number(net, 1 / np.log(base), x)], y)
 
 
+@lowering_rule(*twins("log1p"))
+def log1p(op: Op, net: Builder) -> None:
+    """Exact to float32's spacing around one."""
+    x, y = ends(op)
+    net.emit("Log", [net.emit("Add", [x, number(net, 1, x)])], y)
+
+
+@lowering_rule(*twins("expm1"))
+def expm1(op: Op, net: Builder) -> None:
+    """Exact to float32's spacing around one."""
+    x, y = ends(op)
+    net.emit("Sub", [net.emit("Exp", [x]), number(net, 1, x)], y)
+
+
+@lowering_rule(*twins("trunc"))
+def trunc(op: Op, net: Builder) -> None:
+    """Towards zero."""
+    x, y = ends(op)
+    net.emit("Mul", [net.emit("Sign", [x]), net.emit("Floor", [net.emit("Abs", [x])])], y)
+
+
+@lowering_rule(*twins("round"))
+def nearest(op: Op, net: Builder) -> None:
+    """Halves to the even number, in both."""
+    x, y = ends(op)
+    if op.attributes.get("decimals", 0):
+        net.refuse(f"it rounds to {op.attributes['decimals']} decimals")
+    net.emit("Round", [x], y)
+
+
 @lowering_rule(*twins("cast"))
 def cast(op: Op, net: Builder) -> None:
     """To the element type of the output."""
@@ -191,36 +238,3 @@ def dropout(op: Op, net: Builder) -> None:
         net.emit("Identity", [x], y)
     else:
         net.emit("Mul", [x, number(net, 1 - share, x)], y)
-
-
-# ----------------------------------------------------------------------------------- constants
-
-
-def _output(op: Op) -> Value:
-    return next(value for value in op.outputs if value is not None)
-
-
-@lowering_rule("pd_op.full", "pd_op.full_", "pd_op.full_int_array")
-def full(op: Op, net: Builder) -> None:
-    """Numbers that are written into the program."""
-    net.set_constant(_output(op), np.asarray(op.attributes["value"]))
-
-
-@lowering_rule("pd_op.full_like", "pd_op.full_like_", "pd_op.full_with_tensor")
-def full_like(op: Op, net: Builder) -> None:
-    """One number in every place."""
-    value = option(op, 0 if op.short == "full_with_tensor" else 1)
-    net.set_constant(_output(op), net.numbers(value)[0])
-
-
-@lowering_rule(*twins("assign_value"))
-def assign_value(op: Op, net: Builder) -> None:
-    """An array that is written into the program."""
-    net.set_constant(_output(op), np.asarray(op.attributes["values"]).reshape(_output(op).shape))
-
-
-@lowering_rule("pd_op.shape", "pd_op.shape64", "pd_op.numel")
-def shape(op: Op, net: Builder) -> None:
-    """Shapes are those of the example."""
-    x, y = ends(op)
-    net.set_constant(y, np.asarray(np.prod(x.shape) if op.short == "numel" else x.shape))

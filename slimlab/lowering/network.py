@@ -81,8 +81,11 @@ def _lower_op(op: Op, net: Builder) -> None:
     net.start(op)
     if net.is_constant(op):
         _fold(op, net)
-    else:
-        rule(op, net)
+        return
+    rule(op, net)
+    for value in net.made(op):
+        if net.used(value) and net.known(value) is None and -1 in value.shape:
+            net.refuse(f"its output of shape {list(value.shape)} has no fixed size")
 
 
 def _fold(op: Op, net: Builder) -> None:

@@ -115,3 +115,58 @@ def take_along_axis(op: Op, net: Builder) -> None:
     x, y = ends(op)
     axis = int(op.attributes["axis"]) % max(1, len(x.shape))
     net.emit("GatherElements", [x, op.inputs[1]], y, axis=axis)
+
+
+def _slices(op: Op, net: Builder, rank: int) -> list[slice]:
+    """The part of a tensor that is written over, one slice an axis."""
+    if op.attributes["none_axes"]:
+        net.refuse("it writes to a slice with new axes")
+    axes = [int(axis) % rank for axis in op.attributes["axes"]]
+    starts, stops, steps = (net.numbers(option(op, n)) for n in range(-3, 0))
+    part = [slice(None)] * rank
+    for axis, start, stop, step in zip(axes, starts, stops, steps, strict=True):
+        whole = start == -1 and stop == 0  # x[-1]
+        part[axis] = slice(start, None if whole else stop, step)
+    return part
+
+
+@lowering_rule("pd_op.set_value", "pd_op.set_value_")
+def write_number(op: Op, net: Builder) -> None:
+    """One number over a slice."""
+    x, y = ends(op)
+    values = [float(n) for n in op.attributes["values"]]
+    if len(values) != 1:
+        net.refuse("it writes several numbers to a slice")
+    part = _slices(op, net, len(x.shape))
+    # Axes that are written to in whole are broadcast.
+    mask = np.zeros(
+        [1 if p == slice(None) else n for p, n in zip(part, x.shape, strict=True)], bool
+    )
+    mask[tuple(part)] = True
+    net.emit("Where", [mask, np.asarray(values[0], net.numpy_type(x)), x], y)
+
+
+@lowering_rule("pd_op.set_value_with_tensor", "pd_op.set_value_with_tensor_")
+def write_tensor(op: Op, net: Builder) -> None:
+    """A tensor over a slice: each element of the output says where it is read from."""
+    x, y = ends(op)
+    value, rank = op.inputs[1], len(x.shape)
+    part = _slices(op, net, rank)
+    dropped = {int(axis) % rank for axis in op.attributes["decrease_axes"]}
+    sizes = [len(range(*p.indices(n))) for p, n in zip(part, x.shape, strict=True)]
+    if value is None or any(sizes[axis] != 1 for axis in dropped):
+        net.refuse("it writes to a slice of an unknown kind")
+    shape = [1] * (rank - len(dropped) - len(value.shape)) + list(value.shape)
+    for axis in sorted(dropped):
+        shape.insert(axis, 1)
+    wide = net.emit("Expand", [net.emit("Reshape", [value, integers(shape)]), integers(sizes)])
+    made: Operand = net.as_type(x, net.numpy_type(y))
+    axes = [n for n in range(rank) if sizes[n] != x.shape[n] or (part[n].step or 1) != 1]
+    mask = np.zeros([x.shape[n] if n in axes else 1 for n in range(rank)], bool)
+    mask[tuple(part[n] if n in axes else slice(None) for n in range(rank))] = True
+    spread: Operand = wide
+    for axis in axes:
+        order = np.zeros(x.shape[axis], np.int64)
+        order[part[axis]] = np.arange(sizes[axis])
+        spread = net.emit("Gather", [spread, order], axis=axis)
+    net.emit("Where", [mask, spread, made], y)

@@ -17,7 +17,7 @@ NORMS = {1.0: "ReduceL1", 2.0: "ReduceL2"}
 
 
 def _keeps(op: Op) -> int:
-    return int(bool(op.attributes.get("keepdim", op.attributes.get("keepdims", False))))
+    return int(any(op.attributes.get(name) for name in ("keepdim", "keepdims", "keep_dim")))
 
 
 @lowering_rule(*(f"pd_op.{name}" for name in REDUCES))
