@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar
 
 from slimlab.errors import PlanError, nearest
@@ -36,16 +36,18 @@ def takes(settings: type[Any]) -> Callable[[F], F]:
     >>> str(inspect.signature(drive)), drive("vw", speed=2.0)
     ("(car, *, speed: 'float' = 1.0)", 2.0)
     """
-    names = [field.name for field in fields(settings)]
+    names = [field.name for field in fields(settings) if field.init]
 
     def decorate(function: F) -> F:
         own = inspect.signature(function)
         fixed = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
 
+        taken = [p.name for p in fixed if p.kind is not p.POSITIONAL_ONLY]
+
         @functools.wraps(function)
         def checked(*args: Any, **given: Any) -> Any:
             for name in given:
-                if name not in names and name not in own.parameters:
+                if name not in names and name not in taken:
                     known = [*names, *(p.name for p in fixed if p.kind is p.KEYWORD_ONLY)]
                     msg = f"{function.__name__} has no setting {name!r}. {nearest(name, known)}"
                     raise PlanError(msg, setting=name)
@@ -55,12 +57,19 @@ def takes(settings: type[Any]) -> Callable[[F], F]:
             inspect.Parameter(
                 field.name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=inspect.Parameter.empty if field.default is MISSING else field.default,
+                default=_default(field),
                 annotation=field.type,
             )
             for field in fields(settings)
+            if field.init
         ]
         checked.__signature__ = own.replace(parameters=[*fixed, *listed])  # type: ignore[attr-defined]
         return checked  # type: ignore[return-value]
 
     return decorate
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return inspect.Parameter.empty if field.default is MISSING else field.default

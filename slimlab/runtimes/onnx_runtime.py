@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import onnxruntime
-
 from slimlab.runtimes.base import Array, Compiled, refused, runtime
 
 _QUIET = 3  # errors only
@@ -23,6 +21,9 @@ class OnnxRuntime:
         self, model: Any, *, dtype: str = "float32", threads: int | None = None
     ) -> Compiled:
         """Make a session; `dtype` is always float32 here."""
+        # It starts threads, so it is not imported with `import slimlab`.
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _QUIET
         options.intra_op_num_threads = threads or 0

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import openvino
 
 from slimlab.runtimes.base import Array, Compiled, refused, runtime
 
@@ -21,7 +20,10 @@ class OpenVino:
     name = "openvino"
 
     @cached_property
-    def _core(self) -> openvino.Core:
+    def _core(self) -> Any:
+        # It starts threads, so it is not imported with `import slimlab`.
+        import openvino
+
         return openvino.Core()
 
     @cached_property

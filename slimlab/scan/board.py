@@ -18,6 +18,7 @@ from slimlab.task import Metric
 Scores = NDArray[np.float32]
 # A drop of 20 points need not be known to a fraction of a point: nobody will pick it.
 RELATIVE = 0.25
+EXACT = "float32"
 
 
 @dataclass(frozen=True)
@@ -74,22 +75,38 @@ class Board:
         self._cells: dict[Key, Cell] = {}
         self._order = [(layer, ratio) for layer in empty.layers for ratio in empty.ratios]
         self._given: dict[Key, Cell] = {}
+        self._previews: dict[Key, Cell] = {}
+        self._baseline = float("nan")
+        # What was measured in float32 is as good as any preview.
+        self._enough = tuple(dict.fromkeys((dtype, EXACT)))
         self.table = empty
         self._refresh(self._order)
 
-    def give(self, cells: Iterable[Cell]) -> None:
-        """Take over finished cells of another scan of the same things."""
-        self._given = {(c.layer, c.ratio): c for c in cells if (c.layer, c.ratio) in self._order}
+    def give(self, cells: Iterable[Cell], baseline: float = float("nan")) -> None:
+        """Take over finished cells of another scan of the same things, and its baseline.
+
+        A preview among them is shown until it is measured in the precision that is asked for.
+        """
+        for cell in cells:
+            if (cell.layer, cell.ratio) in self._order:
+                where = self._given if cell.dtype in self._enough else self._previews
+                where[cell.layer, cell.ratio] = cell
+        # Some finished cell has seen all images, and so has the baseline.
+        self._baseline = baseline if self._given or self._previews else float("nan")
         self._refresh(self._order)
 
     def cell(self, key: Key) -> Cell | None:
-        """What is known of a cell in the precision that is measured now."""
-        found = self._cells.get(key)
-        return found if found is not None and found.dtype == self.dtype else None
+        """What is known of a cell in the precision that is measured now, or in float32."""
+        shown = self._cells.get(key)
+        if shown is None or shown.dtype in self._enough:
+            return shown
+        return self._of(key, self.dtype)  # a preview of more images is shown
 
     def has(self, key: Key, start: int, stop: int) -> bool:
         """Whether these images of a cell need not be measured."""
-        return key in self._given or self._records.has(key, self.dtype, start, stop)
+        return key in self._given or any(
+            self._records.has(key, dtype, start, stop) for dtype in self._enough
+        )
 
     def add(self, records: Sequence[Record]) -> Sensitivity:
         """Keep records and give the table with them."""
@@ -100,33 +117,44 @@ class Board:
     @property
     def images(self) -> int:
         """Images measured, over all cells."""
-        return sum(cell.images for cell in self._cells.values() if cell.dtype == self.dtype)
+        return sum(cell.images for cell in self._cells.values() if cell.dtype in self._enough)
 
     def _refresh(self, keys: Iterable[Key]) -> None:
-        before = self._records.scores(WHOLE, self.dtype)
         for key in keys:
             found = self._given.get(key) or self._best(key)
             if found is not None:
                 self._cells[key] = found
-        whole = before if len(before) else self._any_whole()
-        known = whole[~np.isnan(whole)]
-        mean = float(known.mean() * self._metric.scale) if len(known) else float("nan")
         cells = tuple(self._cells[key] for key in self._order if key in self._cells)
-        self.table = replace(self.table, cells=cells, baseline=mean)
+        self.table = replace(self.table, cells=cells, baseline=self._mean())
 
-    def _any_whole(self) -> Scores:
-        found = [self._records.scores(key, d) for key, d in self._records.known() if key == WHOLE]
-        return max(found, key=len, default=np.empty(0, dtype=np.float32))
+    def _mean(self) -> float:
+        """The metric of the whole network, on the images that the table is about."""
+        whole = self._records.scores(WHOLE, self.dtype)
+        if not len(whole):
+            known = [
+                self._records.scores(key, d) for key, d in self._records.known() if key == WHOLE
+            ]
+            whole = max(known, key=len, default=whole)
+        whole = whole[: self.table.images]
+        whole = whole[~np.isnan(whole)]
+        # That of a scan that was given is of all images: a few of them can't say it better.
+        if len(whole) < self.table.images and not np.isnan(self._baseline):
+            return self._baseline
+        return float(whole.mean() * self._metric.scale) if len(whole) else float("nan")
 
     def _best(self, key: Key) -> Cell | None:
-        """The cell from the precision that saw more images; among equals, from float32."""
+        """The cell to show: from float32 if that is asked for and there are enough images for an
+        interval, else from the precision that saw more images, and among equals from float32.
+        """
         dtypes = sorted({dtype for known, dtype in self._records.known() if known == key})
-        cells = [self._of(key, dtype) for dtype in dtypes]
-        return max(
-            (cell for cell in cells if cell is not None),
-            key=lambda cell: (cell.images, cell.dtype == "float32"),
-            default=None,
-        )
+        made = [self._of(key, dtype) for dtype in dtypes]
+        cells = [cell for cell in (*made, self._previews.get(key)) if cell is not None]
+        return max(cells, key=self._worth, default=None)
+
+    def _worth(self, cell: Cell) -> tuple[bool, int, bool]:
+        exact = cell.dtype == EXACT
+        asked = exact and self.dtype == EXACT and cell.images >= LEAST
+        return asked, cell.images, exact
 
     def _of(self, key: Key, dtype: str) -> Cell | None:
         before, after = self._records.scores(WHOLE, dtype), self._records.scores(key, dtype)

@@ -44,8 +44,7 @@ def load_scan(path: str | Path) -> Sensitivity:
     >>> again == scan
     True
     """
-    with Records(identity_of(path), path) as records:
-        return _table(records, str(path))
+    return _table(Records(identity_of(path), path, write=False), str(path))
 
 
 def merge_scans(paths: Sequence[str | Path], into: str | Path) -> Sensitivity:
@@ -54,7 +53,8 @@ def merge_scans(paths: Sequence[str | Path], into: str | Path) -> Sensitivity:
     Parameters
     ----------
     paths
-        Scan files.
+        Scan files; they are only read. Layers come in their order. Where several hold the same
+        image of a cell, the first one's score is taken; what `into` holds already stays.
     into
         Where the whole is written; a scan file there is added to. A scan with this `path` goes on
         from it.
@@ -83,32 +83,20 @@ def merge_scans(paths: Sequence[str | Path], into: str | Path) -> Sensitivity:
         msg = "There are no scans to merge: give the paths of scan files."
         raise ArtifactError(msg)
     identity = identity_of(paths[0])
-    opened = []
-    try:
-        for path in paths:
-            identity_of(path)  # says so when there is no such file
-            opened.append(Records(identity, path))
-        with Records(identity, into) as whole:
-            sources = [*opened, whole] if whole.about else opened
-            whole.describe(_union([one.about for one in sources], str(into)))
-            whole.add(record for part in opened for record in part.all())
-            return _table(whole, str(into))
-    finally:
-        for part in opened:
-            part.close()
-
-
-def _union(parts: Sequence[dict[str, Any]], what: str) -> dict[str, Any]:
-    try:
-        return {
-            **parts[0],
-            "layers": list(dict.fromkeys(n for part in parts for n in part["layers"])),
-            "ratios": sorted({ratio for part in parts for ratio in part["ratios"]}),
-            "images": max(part["images"] for part in parts),
-        }
-    except (KeyError, TypeError) as error:
-        msg = f"A part of {what} does not say what it measured: {error}."
-        raise ArtifactError(msg) from error
+    parts = [Records(identity, path, write=False) for path in paths]
+    old = [Records(identity, into, write=False)] if Path(into).exists() else []
+    whole = Records(identity)
+    for part in [*old, *parts]:
+        if part not in old or part.about:  # a scan that was killed at once says nothing yet
+            _table(part, str(part.path))  # says so when it does not know what it measured
+        whole.add(part.all())
+    for part in reversed([*parts, *(one for one in old if one.about)]):
+        whole.describe(part.about)
+    table = _table(whole, str(into))
+    # Nothing can be refused from here on: only now is there something to write.
+    with Records(identity, into) as file:
+        file.add(whole.all(), whole.about)
+    return table
 
 
 def _table(records: Records, what: str) -> Sensitivity:

@@ -1,28 +1,34 @@
 """Floor 3. Scores of single images, cell by cell, on disk as they are measured.
 
-A file is an SQLite database: a record is there whole or not at all, whatever kills the process, and
-each carries a checksum. Knows scores and what they belong to; measures nothing.
+Knows scores and what they belong to; measures nothing. How the file is made is known in
+`database`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from slimlab.errors import ArtifactError
+from slimlab.scan.database import (
+    Key,
+    Record,
+    Scores,
+    connect,
+    create,
+    put_fact,
+    put_records,
+    read,
+    writing,
+)
 
-FORMAT = "slimlab-scan-1"
-Scores = NDArray[np.float32]
-Key = tuple[str, float]  # layer and ratio
+__all__ = ["WHOLE", "WORDS", "Key", "Record", "Records", "Scores", "check_same", "identity_of"]
+
 WHOLE: Key = ("", 0.0)  # the network as it is
 
 # What each fact of an identity is called in a sentence.
@@ -35,30 +41,10 @@ WORDS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Record:
-    """Scores of one cell on some consecutive images.
-
-    Attributes
-    ----------
-    key
-        Layer and ratio; `WHOLE` for the network as it is.
-    dtype
-        Precision it was computed in.
-    start
-        Number of the first image.
-    scores
-        ``(n,)``, one an image.
-    """
-
-    key: Key
-    dtype: str
-    start: int
-    scores: Scores
-
-
 class Records:
     """The records of one scan, in memory and, with a path, on disk.
+
+    What was measured first stays: an image that is measured again changes nothing.
 
     Parameters
     ----------
@@ -66,48 +52,62 @@ class Records:
         What the scores depend on beside layer, ratio and image; see `WORDS`.
     path
         The file; made when it isn't there. In memory only when None.
+    write
+        False to read a file that must be there, and leave it as it is; what is added stays in
+        memory.
 
     Raises
     ------
     ArtifactError
-        When the file is damaged, is no scan, or belongs to another identity: the first fact that
-        differs is named.
+        When the file is damaged, is no scan, can't be written to, or belongs to another identity:
+        the first fact that differs is named. Such a file is not changed.
     """
 
-    def __init__(self, identity: Mapping[str, str], path: str | Path | None = None) -> None:
+    def __init__(
+        self, identity: Mapping[str, str], path: str | Path | None = None, *, write: bool = True
+    ) -> None:
         self.identity = dict(identity)
         self.path = None if path is None else Path(path)
         self.about: dict[str, Any] = {}
         self._scores: dict[tuple[Key, str], Scores] = {}
         self._file: sqlite3.Connection | None = None
         if self.path is not None:
-            self._file = _open(self.path)
-            try:
-                self._agree(self.path)
-                for record in _read(self._file, self.path):
-                    self._put(record)
-            except BaseException:
-                self.close()
-                raise
+            if write and not self.path.exists():
+                create(self.path, self.identity)
+            content = read(self.path)
+            check_same(self.identity, content.identity, str(self.path))
+            self.about = dict(content.about)
+            for record in content.records:
+                self._put(record)
+            if write:
+                self._file = connect(self.path)
 
-    def add(self, records: Iterable[Record]) -> None:
-        """Keep records; they are on disk, all or none, when this returns."""
-        rows = list(records)
-        if self._file is not None:
-            with self._file:
-                self._file.executemany(
-                    "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)", map(_row, rows)
-                )
-        for record in rows:
+    def add(self, records: Iterable[Record], about: Mapping[str, Any] | None = None) -> None:
+        """Keep records, and what they are about; they are on disk, all or none, when this returns.
+
+        Raises
+        ------
+        ArtifactError
+            When the file can't be written to any more: the disk is full, for instance.
+        """
+        new = [r for r in records if not self.has(r.key, r.dtype, r.start, r.start + len(r.scores))]
+        told = self.about if about is None else _widened(about, self.about)
+        if self._file is not None and self.path is not None:
+            with writing(self.path), self._file:
+                put_records(self._file, new)
+                if told != self.about:
+                    put_fact(self._file, "about", told)
+        for record in new:
             self._put(record)
+        self.about = told
 
     def describe(self, about: Mapping[str, Any]) -> None:
-        """Keep what a table needs to be made without model and data, as JSON."""
-        self.about = dict(about)
-        if self._file is not None:
-            with self._file:
-                row = ("about", json.dumps(self.about))
-                self._file.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", row)
+        """Keep what a table needs to be made without model and data, as JSON.
+
+        Layers and ratios are added to those that are known, and the most images count: what a file
+        holds stays in its table when a part of it is asked for again.
+        """
+        self.add([], about)
 
     def scores(self, key: Key, dtype: str) -> Scores:
         """The scores of a cell by image, NaN where not measured; as long as the last one known."""
@@ -123,7 +123,7 @@ class Records:
         return tuple(self._scores)
 
     def all(self) -> Iterator[Record]:
-        """Everything that is known, a record a cell and precision."""
+        """Everything that is known, as few records as hold it."""
         for (key, dtype), scores in self._scores.items():
             known = np.flatnonzero(~np.isnan(scores))
             for run in np.split(known, np.flatnonzero(np.diff(known) != 1) + 1):
@@ -154,30 +154,8 @@ class Records:
             longer = np.full(stop, np.nan, dtype=np.float32)
             longer[: len(known)] = known
             self._scores[place] = known = longer
-        known[record.start : stop] = record.scores
-
-    def _agree(self, path: Path) -> None:
-        """Check that the file is a scan of the same things, or make it one if it is new."""
-        assert self._file is not None
-        with self._file:
-            self._file.execute(
-                "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT)"
-            )
-            self._file.execute(
-                "CREATE TABLE IF NOT EXISTS scores (layer TEXT, ratio REAL, dtype TEXT, start "
-                "INTEGER, scores BLOB, sha256 TEXT, PRIMARY KEY (layer, ratio, dtype, start))"
-            )
-            facts = dict(self._file.execute("SELECT name, value FROM facts"))
-            if not facts:
-                own = {"format": FORMAT, **{n: json.dumps(v) for n, v in self.identity.items()}}
-                self._file.executemany("INSERT INTO facts VALUES (?, ?)", own.items())
-                return
-        if facts.pop("format", None) != FORMAT:
-            msg = f"{path} is a database, but no scan that this version wrote."
-            raise ArtifactError(msg, path=str(path))
-        known = {name: json.loads(value) for name, value in facts.items()}
-        self.about = known.pop("about", {})
-        check_same(self.identity, known, str(path))
+        part = known[record.start : stop]
+        np.copyto(part, record.scores, where=np.isnan(part))
 
 
 def check_same(mine: Mapping[str, str], theirs: Mapping[str, str], what: str) -> None:
@@ -206,69 +184,21 @@ def identity_of(path: str | Path) -> dict[str, str]:
     ArtifactError
         When there is no such file or it is no scan.
     """
-    place = Path(path)
-    if not place.is_file():
-        msg = f"There is no scan at {place}."
-        raise ArtifactError(msg, path=str(place))
-    file = _open(place)
+    identity = dict(read(Path(path)).identity)
+    return {name: value for name, value in identity.items() if name in WORDS}
+
+
+def _widened(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of a table that holds both; their order is that of the newer one."""
+    if not old:
+        return dict(new)
     try:
-        facts = dict(file.execute("SELECT name, value FROM facts"))
-        own = facts.pop("format", None) == FORMAT
-        found = {name: json.loads(value) for name, value in facts.items() if name != "about"}
-    except (sqlite3.Error, ValueError) as error:
-        msg = f"{place} is no scan file, or it is damaged: {error}."
-        raise ArtifactError(msg, path=str(place)) from error
-    finally:
-        file.close()
-    if not own:
-        msg = f"{place} is a database, but no scan that this version wrote."
-        raise ArtifactError(msg, path=str(place))
-    return found
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The thread that scans need not be the one that opened the file; they never meet.
-        file = sqlite3.connect(path, check_same_thread=False)
-        # A record is safe when the process dies; no wait for the disk after each one.
-        file.execute("PRAGMA journal_mode=WAL")
-        file.execute("PRAGMA synchronous=NORMAL")
-        problem = file.execute("PRAGMA quick_check").fetchone()[0]
-    except (sqlite3.Error, OSError) as error:
-        msg = f"{path} can't be opened as a scan file: {error}. Give another name, or remove it."
-        raise ArtifactError(msg, path=str(path)) from error
-    if problem != "ok":
-        file.close()
-        msg = f"{path} is damaged: {problem}. Remove it and scan again."
-        raise ArtifactError(msg, path=str(path))
-    return file
-
-
-def _row(record: Record) -> tuple[str, float, str, int, bytes, str]:
-    content = np.ascontiguousarray(record.scores, dtype="<f4").tobytes()
-    layer, ratio = record.key
-    return layer, ratio, record.dtype, record.start, content, _checksum(record, content)
-
-
-def _checksum(record: Record, content: bytes) -> str:
-    head = json.dumps([*record.key, record.dtype, record.start]).encode()
-    return hashlib.sha256(head + content).hexdigest()
-
-
-def _read(file: sqlite3.Connection, path: Path) -> Iterator[Record]:
-    try:
-        rows = file.execute("SELECT layer, ratio, dtype, start, scores, sha256 FROM scores")
-        for layer, ratio, dtype, start, content, checksum in rows:
-            scores = np.frombuffer(content, dtype="<f4").astype(np.float32)
-            record = Record((layer, float(ratio)), dtype, int(start), scores)
-            if _checksum(record, content) != checksum:
-                msg = (
-                    f"{path} is damaged: the record of layer {layer!r} at {ratio}, images from "
-                    f"{start}, does not fit its checksum. Remove the file and scan again."
-                )
-                raise ArtifactError(msg, path=str(path), layer=layer, ratio=ratio)
-            yield record
-    except (sqlite3.Error, TypeError, ValueError) as error:
-        msg = f"{path} is damaged: {error}. Remove it and scan again."
-        raise ArtifactError(msg, path=str(path)) from error
+        return {
+            **new,
+            "layers": list(dict.fromkeys([*new["layers"], *old["layers"]])),
+            "ratios": sorted({*new["ratios"], *old["ratios"]}),
+            "images": max(new["images"], old["images"]),
+        }
+    except (KeyError, TypeError) as error:
+        msg = f"The scan does not say what it measured: {type(error).__name__} at {error}."
+        raise ArtifactError(msg) from error

@@ -51,8 +51,15 @@ class Scoring:
         return cls(task, task.metric if name is None else metrics[name])
 
     def before(self, whole: Logits, labels: Tensor) -> Scores:
-        """Scores of the whole network, one an image."""
-        return image_scores(self.metric, paddle.to_tensor(whole), labels, self.task)
+        """Scores of the whole network, one an image.
+
+        Raises
+        ------
+        TaskError
+            When a score is NaN or infinite.
+        """
+        made = image_scores(self.metric, paddle.to_tensor(whole), labels, self.task)
+        return self._finite(made, "the whole network")
 
     def after(self, logits: Logits, labels: Tensor, whole: Logits) -> Scores:
         """Scores of a pruned network, one an image.
@@ -60,16 +67,21 @@ class Scoring:
         Raises
         ------
         TaskError
-            When a score is no number.
+            When a score is NaN or infinite.
         """
         if self.metric is KL:
             made = _divergence(whole, logits)
         else:
             made = image_scores(self.metric, paddle.to_tensor(logits), labels, self.task)
-        if np.isnan(made).any():
-            msg = f"Metric {self.metric.name!r} gave NaN for a pruned network: use another metric."
+        return self._finite(made, "a pruned network")
+
+    def _finite(self, scores: Scores, what: str) -> Scores:
+        """NaN stands for what was not measured, and no mean can be taken of an infinity."""
+        if not np.isfinite(scores).all():
+            bad = scores[~np.isfinite(scores)][0]
+            msg = f"Metric {self.metric.name!r} gave {bad} for {what}: use another metric."
             raise TaskError(msg, metric=self.metric.name)
-        return made
+        return scores
 
 
 def _divergence(whole: Logits, logits: Logits) -> Scores:

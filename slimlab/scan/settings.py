@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from slimlab.errors import PlanError
+from slimlab.errors import PlanError, TaskError, nearest
 from slimlab.ratios import Ratios, Scope
+from slimlab.runtimes import RUNTIMES
 from slimlab.sensitivity import Sensitivity
 
 DEFAULT_RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -60,6 +61,8 @@ class ScanSettings:
     ------
     PlanError
         For ratios outside (0, 1) and numbers that make no sense.
+    TaskError
+        For an unknown runtime, and for a precision that the reference doesn't compute in.
 
     Examples
     --------
@@ -100,6 +103,7 @@ class ScanSettings:
                 f"runtime={self.runtime!r} in {self.dtype!r}: leave both out."
             )
             raise PlanError(msg, runtime=self.runtime, dtype=self.dtype)
+        _check_runtime(self.runtime, self.dtype)
         _ = self.grid
 
     @property
@@ -110,3 +114,12 @@ class ScanSettings:
             msg = f"The scan needs pruning ratios in (0, 1); these were given: {list(self.ratios)}."
             raise PlanError(msg, ratios=tuple(self.ratios))
         return grid
+
+
+def _check_runtime(runtime: str | None, dtype: str) -> None:
+    if runtime is not None and runtime not in (REFERENCE, *RUNTIMES):
+        msg = f"No runtime {runtime!r}. {nearest(runtime, (REFERENCE, *RUNTIMES))}"
+        raise TaskError(msg, runtime=runtime)
+    if runtime == REFERENCE and dtype != "float32":
+        msg = f"runtime={REFERENCE!r} computes in float32 and not in {dtype!r}: leave one of them."
+        raise TaskError(msg, runtime=runtime, dtype=dtype)

@@ -109,7 +109,7 @@ def prepare(model: Layer, task: Task, asked: ScanSettings) -> Setup:
     records.describe(about(empty, scoring.metric))
     board = Board(empty, scoring.metric, records, asked.dtype)
     if asked.known is not None:
-        board.give(_finished(empty, asked.known))
+        board.give(_finished(empty, asked.known), asked.known.baseline)
     return Setup(
         task=task,
         keys=tuple((name, ratio) for name in names for ratio in asked.grid),
