@@ -111,7 +111,9 @@ class Board:
     def add(self, records: Sequence[Record]) -> Sensitivity:
         """Keep records and give the table with them."""
         self._records.add(records)
-        self._refresh([record.key for record in records if record.key != WHOLE])
+        keys = [record.key for record in records]
+        # Images of a cell count as soon as both are known, whichever came first.
+        self._refresh(self._order if WHOLE in keys else keys)
         return self.table
 
     @property

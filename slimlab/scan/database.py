@@ -79,6 +79,8 @@ def read(path: Path) -> Content:
     """
     if not path.is_file():
         msg = f"There is no scan at {path}."
+        if path.exists():
+            msg = f"{path} is no file: give the name of a scan file."
         raise ArtifactError(msg, path=str(path))
     try:
         with closing(_look(path)) as file:
@@ -139,7 +141,7 @@ def connect(path: Path) -> sqlite3.Connection:
         file = sqlite3.connect(f"{_uri(path)}?mode=rw", uri=True, check_same_thread=False)
         try:
             file.execute("PRAGMA synchronous=NORMAL")
-            file.execute("BEGIN IMMEDIATE")
+            file.execute("UPDATE facts SET name = name")
             file.rollback()
         except BaseException:
             file.close()

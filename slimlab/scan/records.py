@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from slimlab.errors import ArtifactError
 from slimlab.scan.database import (
@@ -90,7 +91,7 @@ class Records:
         ArtifactError
             When the file can't be written to any more: the disk is full, for instance.
         """
-        new = [r for r in records if not self.has(r.key, r.dtype, r.start, r.start + len(r.scores))]
+        new = [part for record in records for part in self._unknown(record)]
         told = self.about if about is None else _widened(about, self.about)
         if self._file is not None and self.path is not None:
             with writing(self.path), self._file:
@@ -125,10 +126,8 @@ class Records:
     def all(self) -> Iterator[Record]:
         """Everything that is known, as few records as hold it."""
         for (key, dtype), scores in self._scores.items():
-            known = np.flatnonzero(~np.isnan(scores))
-            for run in np.split(known, np.flatnonzero(np.diff(known) != 1) + 1):
-                if len(run):
-                    yield Record(key, dtype, int(run[0]), scores[run[0] : run[-1] + 1])
+            for start, stop in _runs(~np.isnan(scores)):
+                yield Record(key, dtype, start, scores[start:stop])
 
     def close(self) -> None:
         """Give the file back; what was added stays."""
@@ -146,6 +145,15 @@ class Records:
         at: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _unknown(self, record: Record) -> Iterator[Record]:
+        """What a record says of images that nothing is known of."""
+        known = self.scores(record.key, record.dtype)[record.start :][: len(record.scores)]
+        wanting = np.ones(len(record.scores), dtype=bool)
+        wanting[: len(known)] = np.isnan(known)
+        for start, stop in _runs(wanting):
+            part = record.scores[start:stop]
+            yield Record(record.key, record.dtype, record.start + start, part)
 
     def _put(self, record: Record) -> None:
         place = (record.key, record.dtype)
@@ -202,3 +210,9 @@ def _widened(new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
     except (KeyError, TypeError) as error:
         msg = f"The scan does not say what it measured: {type(error).__name__} at {error}."
         raise ArtifactError(msg) from error
+
+
+def _runs(mask: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """Start and stop of each stretch of True."""
+    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False)).tolist()
+    yield from zip(edges[::2], edges[1::2], strict=True)
