@@ -97,7 +97,8 @@ def test_scan_stop_resume_while_the_kernel_stays_free(bench):
     scan(bench, "0.02:0.9:0.02", images=359)
     expect(bench.button("Scan")).to_be_disabled()
     expect(bench.curves.nth(1)).to_be_attached(timeout=30 * SECONDS)
-    expect(bench.root.locator(".slim-counts")).to_have_text(re.compile(r"[\d,]+ / 193,860 images, .+ left"))
+    underway = re.compile(r"[\d,]+ / 193,860 images, .+ left")
+    expect(bench.root.locator(".slim-counts")).to_have_text(underway)
 
     bench.page.evaluate(RUN_NEW_CELL, "print('answer', 6 * 7, bench.progress.status)")
     expect(bench.page.get_by_text("answer 42 running")).to_be_visible(timeout=5 * SECONDS)
