@@ -209,7 +209,8 @@ def _what(sensitivity: Sensitivity) -> str:
     if previews:
         some = any(cell.dtype == "float32" for cell in sensitivity.cells)
         words += f"; {'partly ' if some else ''}preview in {' and '.join(previews)}"
-    return f"{words}; hollow: not told from no drop"
+    # Two lines where one would reach past the axes.
+    return words + ("\n" if previews else "; ") + "hollow: not told from no drop"
 
 
 def _most_sensitive(sensitivity: Sensitivity, layers: Sequence[str]) -> list[str]:

@@ -55,8 +55,8 @@ def test_a_preview_says_so_until_the_last_cell_is_exact() -> None:
     rough = [replace(cell, dtype="bfloat16") for cell in exact.cells]
     for cells, words in (
         (exact.cells, "100 images; hollow"),
-        ((rough[0], exact.cells[1]), "; partly preview in bfloat16; hollow"),
-        (tuple(rough), "; preview in bfloat16; hollow"),
+        ((rough[0], exact.cells[1]), "; partly preview in bfloat16\nhollow"),
+        (tuple(rough), "; preview in bfloat16\nhollow"),
     ):
         title = sl.plots.sensitivity_curves(replace(exact, cells=cells)).axes[0].get_title()
         assert words in title
