@@ -328,31 +328,6 @@ def test_any_order_split_and_overlap_gives_the_same_table(data: st.DataObject) -
         assert Board(EMPTY, TOP1, again, "float32").table == expected
 
 
-@settings(max_examples=100, deadline=None)
-@given(
-    parts=st.lists(
-        st.tuples(st.integers(0, 20), st.lists(st.integers(0, 9), min_size=1, max_size=20)),
-        max_size=6,
-    )
-)
-def test_what_was_measured_first_stays_in_memory_and_on_disk(
-    parts: list[tuple[int, list[int]]],
-) -> None:
-    """Runtimes differ in the last digit: a table must not depend on whether it was read again."""
-    expected: dict[int, int] = {}
-    with folder() as place:
-        path = place / "a.scan"
-        with Records(OWN, path) as records:
-            for start, values in parts:
-                records.add([Record(WHOLE, "float32", start, np.array(values, dtype=np.float32))])
-                for at, value in enumerate(values, start):
-                    expected.setdefault(at, value)
-            for found in (records, Records(OWN, path, write=False)):
-                scores = found.scores(WHOLE, "float32")
-                known = {int(at): int(scores[at]) for at in np.flatnonzero(~np.isnan(scores))}
-                assert known == expected
-
-
 def test_a_description_keeps_what_the_file_holds(tmp_path: Path) -> None:
     path = tmp_path / "a.scan"
     written(path)
