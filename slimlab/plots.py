@@ -91,11 +91,7 @@ def sensitivity_curves(
     axes.set_xlim(0, 1)
     note = "" if len(shown) == len(layers) else f"; {len(layers) - len(shown)} more in grey"
     figure.legend(loc="outside right upper", frameon=False, fontsize=8, title=f"Layer{note}")
-    axes.set_title(
-        f"{sensitivity.criterion}, {sensitivity.images:,} images; hollow: not told from no drop",
-        fontsize=9,
-        color=MUTED,
-    )
+    axes.set_title(_what(sensitivity), fontsize=9, color=MUTED)
     return figure
 
 
@@ -205,6 +201,16 @@ def _empty(figure: Figure, axes: Axes, words: str) -> Figure:
 def _label(sensitivity: Sensitivity) -> str:
     unit = f" ({sensitivity.unit})" if sensitivity.unit else ""
     return f"{sensitivity.metric}{unit} on test images"
+
+
+def _what(sensitivity: Sensitivity) -> str:
+    words = f"{sensitivity.criterion}, {sensitivity.images:,} images"
+    previews = sorted({cell.dtype for cell in sensitivity.cells} - {"float32"})
+    if previews:
+        some = any(cell.dtype == "float32" for cell in sensitivity.cells)
+        words += f"; {'partly ' if some else ''}preview in {' and '.join(previews)}"
+    # Two lines where one would reach past the axes.
+    return words + ("\n" if previews else "; ") + "hollow: not told from no drop"
 
 
 def _most_sensitive(sensitivity: Sensitivity, layers: Sequence[str]) -> list[str]:

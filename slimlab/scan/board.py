@@ -142,7 +142,8 @@ class Board:
         # That of a scan that was given is of all images: a few of them can't say it better.
         if len(whole) < self.table.images and not np.isnan(self._baseline):
             return self._baseline
-        return float(whole.mean() * self._metric.scale) if len(whole) else float("nan")
+        mean = float(whole.mean(dtype=np.float64)) if len(whole) else float("nan")
+        return mean * self._metric.scale
 
     def _best(self, key: Key) -> Cell | None:
         """The cell to show: from float32 if that is asked for and there are enough images for an

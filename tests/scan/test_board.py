@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import slimlab as sl
@@ -126,6 +128,31 @@ def test_a_baseline_that_comes_late_makes_the_cells() -> None:
     assert made.add([Record(WHOLE, "float32", 0, scores(90, 100))]).cells == (
         board("float32", *exact(100)).table.cells
     )
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    parts=st.lists(
+        st.tuples(st.integers(0, 20), st.lists(st.integers(0, 9), min_size=1, max_size=20)),
+        max_size=6,
+    )
+)
+def test_what_was_measured_first_stays_in_memory_and_on_disk(
+    parts: list[tuple[int, list[int]]],
+) -> None:
+    """Runtimes differ in the last digit: a table must not depend on whether it was read again."""
+    expected: dict[int, int] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.scan"
+        with Records({}, path) as records:
+            for start, values in parts:
+                records.add([Record(WHOLE, "float32", start, np.array(values, dtype=np.float32))])
+                for at, value in enumerate(values, start):
+                    expected.setdefault(at, value)
+            for found in (records, Records({}, path, write=False)):
+                scores = found.scores(WHOLE, "float32")
+                known = {int(at): int(scores[at]) for at in np.flatnonzero(~np.isnan(scores))}
+                assert known == expected
 
 
 @given(
