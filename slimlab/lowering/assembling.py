@@ -36,6 +36,10 @@ def assemble(program: Program, net: Builder, model: Layer) -> ModelProto:
     graph.output.extend(_info(f"output_{n}", kinds) for n in range(len(program.outputs)))
     constants = {name: array for name, array in net.constants.items() if name in read}
     weights = _weights(program, model, read)
+    ours = {*net.makers, *constants, *(info.name for info in graph.input)}
+    for name in sorted(ours & set(weights)):
+        msg = f"The model's tensor {name!r} has a name that is used in the graph. Rename it."
+        raise ExportError(msg, parameter=name)
     light = _light(made, constants, [_info(name, kinds) for name in weights])
     try:
         found = _inferred(light, strict=True)

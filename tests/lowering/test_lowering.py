@@ -109,6 +109,13 @@ def test_a_program_of_another_model_is_refused() -> None:
         lower(program, nn.Sequential(nn.Conv2D(3, 8, 3)))
 
 
+def test_a_parameter_with_a_name_of_the_graphs_own_is_refused() -> None:
+    toy = Toy(lambda m, x: x * m.input_0)
+    toy.input_0 = toy.create_parameter([1])
+    with pytest.raises(sl.ExportError, match="'input_0' has a name that is used"):
+        lowered(toy)
+
+
 def test_parameters_keep_their_names_and_numbers_and_are_stored_once() -> None:
     model = randomise_statistics(TOPOLOGIES["shared parameter"]())
     made = lowered(model)
