@@ -15,6 +15,7 @@ from slimlab.lowering import (
     norms,
     pieces,
     pooling,
+    quantizing,
     reducing,
 )
 from slimlab.lowering.builder import Builder, value_name, value_names
@@ -34,5 +35,6 @@ _THEMES = (
     norms,
     pieces,
     pooling,
+    quantizing,
     reducing,
 )

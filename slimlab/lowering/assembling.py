@@ -36,7 +36,18 @@ def assemble(program: Program, net: Builder, model: Layer) -> ModelProto:
     graph.output.extend(_info(f"output_{n}", kinds) for n in range(len(program.outputs)))
     constants = {name: array for name, array in net.constants.items() if name in read}
     weights = _weights(program, model, read)
-    found = _inferred(made, constants, [_info(name, kinds) for name in weights])
+    ours = {*net.makers, *constants, *(info.name for info in graph.input)}
+    for name in sorted(ours & set(weights)):
+        msg = f"The model's tensor {name!r} has a name that is used in the graph. Rename it."
+        raise ExportError(msg, parameter=name)
+    light = _light(made, constants, [_info(name, kinds) for name in weights])
+    try:
+        found = _inferred(light, strict=True)
+    except shape_inference.InferenceError as error:
+        # The node that is named there may only read what another one made wrongly.
+        _check(net, _inferred(light, strict=False), kinds)
+        msg = f"The network was written as ONNX that does not hold together: {error}"
+        raise UnsupportedOpError(msg) from error
     _check(net, found, kinds)
     outputs = {info.name for info in graph.output}
     for node in graph.node:
@@ -59,8 +70,9 @@ def _traced(program: Program, net: Builder) -> dict[str, Kind]:
     """Element type and shape of every value that Paddle's tracer knows, by its name in ONNX."""
     kinds = {}
     for value in _values(program):
-        if value.dtype in NUMPY:
-            kinds[net.names[value.id]] = (onnx_type(NUMPY[value.dtype]), value.shape)
+        dtype = net.type_of(value)
+        if dtype in NUMPY:
+            kinds[net.names[value.id]] = (onnx_type(NUMPY[dtype]), value.shape)
     for position, value in enumerate(program.outputs):
         kinds[f"output_{position}"] = (onnx_type(net.numpy_type(value)), value.shape)
     return kinds
@@ -82,23 +94,21 @@ def _weights(program: Program, model: Layer, read: set[str]) -> dict[str, Tensor
     return {name: tensor for name, tensor in state.items() if name in wanted}
 
 
-def _inferred(
+def _light(
     made: ModelProto, constants: Mapping[str, np.ndarray], weights: list[ValueInfoProto]
-) -> dict[str, Kind]:
-    """What ONNX infers of all values.
-
-    Inference copies the model, so it is given one in which the weights are inputs.
-    """
+) -> ModelProto:
+    """The model with its weights as inputs, because inference copies what it is given."""
     light = ModelProto()
     light.CopyFrom(made)
     light.graph.input.extend(weights)
     for name, array in constants.items():
         _store(light.graph, name, array)
-    try:
-        graph = shape_inference.infer_shapes(light, True, True, True).graph
-    except shape_inference.InferenceError as error:
-        msg = f"The network was written as ONNX that does not hold together: {error}"
-        raise UnsupportedOpError(msg) from error
+    return light
+
+
+def _inferred(light: ModelProto, *, strict: bool) -> dict[str, Kind]:
+    """What ONNX infers of all values; where it fails, nothing if it is not to be strict."""
+    graph = shape_inference.infer_shapes(light, strict, strict, True).graph
     return {info.name: _kind(info) for info in (*graph.value_info, *graph.output)}
 
 

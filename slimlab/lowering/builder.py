@@ -6,11 +6,12 @@ Knows ONNX nodes and the values of a program, and no operator of Paddle's.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 from onnx import NodeProto, helper
+from paddle import Tensor
 
 from slimlab.errors import UnsupportedOpError
 from slimlab.lowering.inplace import without_overwriting
@@ -72,6 +73,8 @@ class Builder:
     ----------
     program
         What is lowered.
+    state
+        Tensors of the model by name, for rules that need a parameter's numbers.
 
     Attributes
     ----------
@@ -83,12 +86,14 @@ class Builder:
         The operator being lowered.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, state: Mapping[str, Tensor] | None = None) -> None:
         self.nodes: list[NodeProto] = []
         self.makers: dict[str, Op] = {}
         self.constants: dict[str, np.ndarray] = {}
         self.op = Op("", (), ())
         self.names = value_names(program)
+        self._state = state or {}
+        self._types: dict[int, str] = {}
         self._known: dict[int, np.ndarray] = {}
         self._items: dict[int, tuple[Value | None, ...]] = {}
         self._remembered: dict[tuple[str, tuple[int, ...], bytes], str] = {}
@@ -197,6 +202,27 @@ class Builder:
         """The numbers of a constant; `None` for what depends on an input or a parameter."""
         return None if value is None else self._known.get(value.id)
 
+    def array(self, value: Value | None) -> np.ndarray | None:
+        """The numbers of a constant or a parameter; `None` for what depends on an input."""
+        name = None if value is None else value.parameter
+        if name is not None and name in self._state:
+            numbers: np.ndarray = self._state[name].numpy()
+            return numbers
+        return self.known(value)
+
+    def store(self, value: Value, name: str, array: np.ndarray) -> None:
+        """Make an initializer of its own name, and let a value be read from it."""
+        self.constants[name] = array
+        self.names[value.id] = name
+
+    def retype(self, value: Value, dtype: str) -> None:
+        """Say that a value has another element type in ONNX than in Paddle."""
+        self._types[value.id] = dtype
+
+    def type_of(self, value: Value) -> str:
+        """The element type that a value has in ONNX, such as `"float32"`."""
+        return self._types.get(value.id, value.dtype)
+
     def numbers(self, value: Value | None) -> list[Any]:
         """The numbers of a constant operand such as a shape, or refuse to lower the operator."""
         if value is not None and value.id in self._items:
@@ -226,9 +252,10 @@ class Builder:
 
     def numpy_type(self, value: Value) -> Any:
         """The NumPy type of a value's elements, or refuse a type that can't be written."""
-        if value.dtype not in NUMPY:
-            self.refuse(f"it works on {value.dtype or 'a list of tensors'}")
-        return NUMPY[value.dtype]
+        dtype = self.type_of(value)
+        if dtype not in NUMPY:
+            self.refuse(f"it works on {dtype or 'a list of tensors'}")
+        return NUMPY[dtype]
 
     def as_type(self, value: Value, kind: Any) -> Operand:
         """A value in an element type (of NumPy), as ONNX never converts by itself."""
@@ -249,13 +276,13 @@ def onnx_type(numpy_type: Any) -> int:
     return int(helper.np_dtype_to_tensor_dtype(np.dtype(numpy_type)))
 
 
-def refusal(op: Op, what: str) -> UnsupportedOpError:
+def refusal(op: Op, what: str, advice: str = "Write it with other operators") -> UnsupportedOpError:
     """The error for an operator: which, where in the model, and what to do."""
     place, code = op.source
     where = f" in {op.where.strip('/')}" if op.where.strip("/") else ""
     line = f" ({place}: {code})" if place else ""
     msg = (
-        f"Operator {op.short}{where}{line} {what}. Write it with other operators, or teach SlimLab "
+        f"Operator {op.short}{where}{line} {what}. {advice}, or teach SlimLab "
         f'with @lowering_rule("{op.name}") as docs/add-an-operator.md shows.'
     )
     return UnsupportedOpError(msg, operator=op.name, layer=op.where, source=place)

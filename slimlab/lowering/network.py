@@ -58,7 +58,7 @@ def lower(program: Program, model: Layer) -> ModelProto:
     ['0.weight', '0.bias', 'const_0']
     """
     program = without_overwriting(program)
-    net = Builder(program)
+    net = Builder(program, model.state_dict())
     for number, tensor in program.held.items():
         if number in net.live:
             net.hold(number, tensor.numpy())
@@ -75,7 +75,8 @@ def lower(program: Program, model: Layer) -> ModelProto:
 def _lower_op(op: Op, net: Builder) -> None:
     rule = LOWERINGS.get(op.name)
     if op.captured:
-        raise refusal(op, "is control flow over tensor values")
+        advice = "Compute both branches and choose with paddle.where"
+        raise refusal(op, "is control flow over tensor values", advice)
     if rule is None:
         raise refusal(op, "has no lowering rule")
     net.start(op)
