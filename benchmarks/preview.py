@@ -1,8 +1,8 @@
 """How long a preview and a budget take: what sliders and pickers wait for.
 
 Prints, for a chain of 200 layers and for networks of `paddle.vision.models`, the median time of
-`sl.preview` with a sensitivity table, and of `sl.ratios_for_budget` with the gap that it proves, in shares of the charge.
-The table is random: no network is run. Names of networks can be given as arguments.
+`sl.preview` with a sensitivity table, and of `sl.ratios_for_budget` with the gap that it proves, in
+shares of the charge. The table is random: no network is run. Names of networks can be given.
 """
 
 from __future__ import annotations

@@ -7,8 +7,10 @@ from slimlab.allocate import (
     predicted_against_actual,
     preview,
     ratios_for_budget,
+    ratios_from_scores,
     ratios_within_drop,
     reachable,
+    score_channels,
     uniform_ratios,
 )
 from slimlab.artifact import load, save
@@ -63,6 +65,8 @@ __all__ = [
     "uniform_ratios",
     "ratios_within_drop",
     "ratios_for_budget",
+    "ratios_from_scores",
+    "score_channels",
     "reachable",
     "Reachable",
     "preview",

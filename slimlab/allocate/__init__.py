@@ -9,6 +9,7 @@ from __future__ import annotations
 from slimlab.allocate.budget import Allocation, Search, allocate_budget, ratios_for_budget
 from slimlab.allocate.predict import Preview, predicted_against_actual, preview
 from slimlab.allocate.reach import Budget, Reachable, reachable
+from slimlab.allocate.scores import ratios_from_scores, score_channels
 from slimlab.allocate.uniform import uniform_ratios
 from slimlab.allocate.within import ratios_within_drop
 
@@ -22,7 +23,9 @@ __all__ = [
     "predicted_against_actual",
     "preview",
     "ratios_for_budget",
+    "ratios_from_scores",
     "ratios_within_drop",
     "reachable",
+    "score_channels",
     "uniform_ratios",
 ]
