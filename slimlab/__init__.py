@@ -1,7 +1,18 @@
 """SlimLab: compress PaddlePaddle models, and see what each step costs and saves."""
 
 from slimlab import plots
-from slimlab.allocate import Preview, preview, ratios_within_drop, uniform_ratios
+from slimlab.allocate import (
+    Preview,
+    Reachable,
+    predicted_against_actual,
+    preview,
+    ratios_for_budget,
+    ratios_from_scores,
+    ratios_within_drop,
+    reachable,
+    score_channels,
+    uniform_ratios,
+)
 from slimlab.artifact import load, save
 from slimlab.compare import Comparison, Trial, compare, iter_measure_trial, measure_trial
 from slimlab.data import image_folder, load_task
@@ -88,8 +99,14 @@ __all__ = [
     "Scope",
     "uniform_ratios",
     "ratios_within_drop",
+    "ratios_for_budget",
+    "ratios_from_scores",
+    "score_channels",
+    "reachable",
+    "Reachable",
     "preview",
     "Preview",
+    "predicted_against_actual",
     "plan_pruning",
     "PruningPlan",
     "masked",

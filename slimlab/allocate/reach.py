@@ -1,0 +1,177 @@
+"""Floor 3. How much of a network can be removed at all, and what stands in the way of more.
+
+Knows costs and scopes; no sensitivity and no accuracy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import pandas as pd
+
+from slimlab.errors import PlanError
+from slimlab.graph import Graph
+from slimlab.ratios import Ratios, Scope
+
+RESOURCES = ("macs", "params", "bytes")
+NAMED = 4  # layers in a sentence; the table has all
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Shares of a network to remove, all at once: each in [0, 1), those left out are free.
+
+    Raises
+    ------
+    PlanError
+        When none is given, or one is no share.
+
+    Examples
+    --------
+    >>> from slimlab.allocate import Budget
+    >>> dict(Budget(macs=0.5, bytes=0.4).shares)
+    {'macs': 0.5, 'bytes': 0.4}
+    """
+
+    macs: float | None = None
+    params: float | None = None
+    bytes: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.shares:
+            msg = "Give at least one of macs=, params=, bytes=: the share of it to remove."
+            raise PlanError(msg)
+        Ratios({f"{name}=": share for name, share in self.shares.items()})
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """What was asked for: `"macs"`, `"params"`, `"bytes"` to the share to remove."""
+        given = ((name, getattr(self, name)) for name in RESOURCES)
+        return MappingProxyType({name: share for name, share in given if share is not None})
+
+    def __str__(self) -> str:
+        words = {"macs": "MACs", "params": "parameters", "bytes": "bytes"}
+        return ", ".join(f"-{share:.0%} {words[name]}" for name, share in self.shares.items())
+
+
+@dataclass(frozen=True)
+class Reachable:
+    """How far a network can be pruned within a scope.
+
+    Attributes
+    ----------
+    macs, params, bytes
+        Smallest and largest share that can be removed, 0 to 1. The largest is what the narrowest
+        network that the scope allows saves.
+    rows
+        What is left of it, layer by layer, the largest first: layer, type, macs, params, bytes
+        that stay, the share of the whole network's MACs that they are, and why they stay.
+    model
+        Class name of the model.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> task = sl.load_task("digits")
+    >>> graph = sl.trace(sl.load_model("vgg", task), task.example)
+    >>> reach = sl.reachable(graph, sl.Scope(exclude="convs.0"))
+    >>> low, high = reach.macs
+    >>> low == 0, 0.5 < high < 1
+    (True, True)
+    """
+
+    macs: tuple[float, float]
+    params: tuple[float, float]
+    bytes: tuple[float, float]
+    rows: tuple[tuple[str, str, int, int, int, float, str], ...]
+    model: str
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a layer: `layer, type, macs, params, bytes, macs_share, reason`."""
+        names = ["layer", "type", "macs", "params", "bytes", "macs_share", "reason"]
+        return pd.DataFrame(list(self.rows), columns=names)
+
+    def blocking(self, resource: str, count: int = NAMED) -> str:
+        """The layers that keep most of a resource, with the reasons, for a sentence."""
+        column = {"macs": 2, "params": 3, "bytes": 4}[resource]
+        ordered = sorted(self.rows, key=lambda row: -int(row[column]))
+        return "; ".join(f"{row[0]} ({row[6]})" for row in ordered[:count])
+
+    def check(self, budget: Budget, *, tolerance: float = 0.0, where: str = "this scope") -> None:
+        """Refuse a budget that can't be met.
+
+        Raises
+        ------
+        PlanError
+            With the reachable share and the layers that keep most; `target` and `reachable` are
+            its attributes.
+        """
+        for name, target in budget.shares.items():
+            most = getattr(self, name)[1]
+            if target > most + tolerance:
+                msg = (
+                    f"At most {most:.1%} of the {name} of {self.model} can be removed within "
+                    f"{where}; {target:.1%} was asked for. Most is left in "
+                    f"{self.blocking(name)}."
+                )
+                raise PlanError(msg, target=target, reachable=most, resource=name)
+
+    def __str__(self) -> str:
+        parts = [
+            f"{getattr(self, name)[1]:.1%} of {word}"
+            for name, word in (("macs", "MACs"), ("params", "parameters"), ("bytes", "bytes"))
+        ]
+        head = f"{self.model}: at most {', '.join(parts)} can be removed."
+        left = [f"  {r[0]} ({r[1]}): {r[5]:.1%} of MACs stay, {r[6]}" for r in self.rows[:NAMED]]
+        more = len(self.rows) - len(left)
+        end = [f"  and {more} layers with less"] if more > 0 else []
+        return "\n".join([head, "Most is left in:", *left, *end])
+
+
+def reachable(graph: Graph, scope: Scope | None = None) -> Reachable:
+    """How much can be removed within a scope, and which layers stand in the way of more.
+
+    Parameters
+    ----------
+    graph
+        The traced model.
+    scope
+        Layers to prune, with the least and the multiple of channels they keep; all that can be
+        pruned, down to one channel, when None.
+
+    Raises
+    ------
+    PlanError
+        When no layer is in scope.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> graph = sl.trace(sl.load_model("mobilenet_v1"), sl.load_task("digits").example)
+    >>> reach = sl.reachable(graph, sl.Scope(least=8))
+    >>> reach.to_frame().columns.tolist()
+    ['layer', 'type', 'macs', 'params', 'bytes', 'macs_share', 'reason']
+    """
+    scope = scope or Scope()
+    least = {group.name: scope.kept(group.width, 1.0) for group in scope.groups(graph)}
+    return reach_of_levels(graph, least, "out of scope")
+
+
+def reach_of_levels(graph: Graph, least: Mapping[str, int], reason: str) -> Reachable:
+    """The same where groups keep at least so many channels, and others all, for `reason`."""
+    whole, small = graph.cost.totals(), graph.cost.totals(least)
+    layers = graph.cost.by_layer(least)
+    rows = []
+    for name, kind, _, _, prunable, group, why in graph.coverage.rows:
+        left = layers.get(name)
+        if left is None or not (left.macs or left.params):
+            continue
+        if prunable:
+            why = f"{least[group]} channels stay" if group in least else reason
+        share = left.macs / max(1, whole.macs)
+        rows.append((name, kind, left.macs, left.params, left.bytes, share, why))
+    rows.sort(key=lambda row: -row[5])
+    spans = [(0.0, 1 - getattr(small, name) / max(1, getattr(whole, name))) for name in RESOURCES]
+    return Reachable(spans[0], spans[1], spans[2], tuple(rows), graph.model)
