@@ -25,7 +25,6 @@ _FACTS = (
     *("layers", "ratios", "baseline", "metric", "unit", "criterion", "images"),
     *("higher_is_better", "runtime", "recalibrate_bn"),
 )
-Z95 = 1.959964  # half width of a 95 % interval in standard errors
 
 
 @dataclass(frozen=True)
@@ -248,40 +247,6 @@ class Sensitivity:
             f"Sensitivity({len(self.cells)} of {whole} cells, {len(self.layers)} layers, baseline "
             f"{self.metric} {self.baseline:.2f}{self.unit} on {self.images:,} images)"
         )
-
-
-def paired_interval(
-    before: NDArray[np.float64], after: NDArray[np.float64]
-) -> tuple[float, float, float]:
-    """Mean of `before - after` over the same images, and its 95 % interval.
-
-    Parameters
-    ----------
-    before, after
-        Score of each image, shape `(n,)`. Where all are 0 or 1 the interval is that of Bonett and
-        Price (J. Educ. Behav. Stat. 2012), which adds one flip each way and so keeps its width
-        when nothing flipped; otherwise it is that of the mean of the differences.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from slimlab.sensitivity import paired_interval
-    >>> drop, low, high = paired_interval(np.ones(100), np.repeat([1.0, 0.0], [90, 10]))
-    >>> round(drop, 2), round(low, 3), round(high, 3)
-    (0.1, 0.034, 0.162)
-    """
-    difference = before.astype(np.float64) - after
-    n = len(difference)
-    mean = float(difference.mean())
-    binary = np.isin(before, (0, 1)).all() and np.isin(after, (0, 1)).all()
-    if binary:
-        lost, won = ((difference == sign).sum() + 1 for sign in (1, -1))
-        center = (lost - won) / (n + 2)
-        p, q = lost / (n + 2), won / (n + 2)
-        half = Z95 * np.sqrt((p + q - (p - q) ** 2) / (n + 2))
-        return mean, float(center - half), float(center + half)
-    half = Z95 * float(difference.std(ddof=1)) / np.sqrt(n) if n > 1 else float("inf")
-    return mean, mean - half, mean + half
 
 
 def _cell_from(row: Sequence[Any]) -> Cell:

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from tables import table
 
 import slimlab as sl
-from slimlab.sensitivity import paired_interval
+from slimlab.intervals import paired_interval
 
 
 def test_the_interval_by_hand() -> None:
@@ -27,14 +27,62 @@ def test_the_interval_by_hand() -> None:
     assert (low, high) == pytest.approx((p - q - half, p - q + half))
 
 
-def test_the_interval_of_a_loss_is_that_of_the_mean_difference() -> None:
-    before, after = np.array([0.1, 0.5, 0.2, 0.9]), np.array([0.3, 0.4, 0.6, 1.4])
-    drop, low, high = paired_interval(before, after)
-    difference = before - after
-    half = 1.959964 * difference.std(ddof=1) / 2
-    assert (drop, low, high) == pytest.approx(
-        (difference.mean(), difference.mean() - half, difference.mean() + half)
-    )
+def test_the_interval_of_symmetric_differences_is_students() -> None:
+    """Four differences without skewness, sd sqrt(10 / 3); t of 3 degrees of freedom is 3.182446."""
+    difference = np.array([-2.0, -1.0, 1.0, 2.0])
+    mean, low, high = paired_interval(difference + 0.5, np.full(4, 0.25))
+    half = 3.182446 * np.sqrt(10 / 3) / 2
+    assert (mean, low, high) == pytest.approx((0.25, 0.25 - half, 0.25 + half), rel=1e-6)
+
+
+def test_one_image_says_nothing_of_the_others() -> None:
+    assert paired_interval(np.array([0.75]), np.array([0.25])) == (0.5, -np.inf, np.inf)
+
+
+def test_equal_differences_have_no_width() -> None:
+    assert paired_interval(np.full(9, 2.5), np.full(9, 2.0)) == (0.5, 0.5, 0.5)
+
+
+def test_the_interval_of_tiny_differences_is_a_number() -> None:
+    found = paired_interval(np.array([1e-150, 2e-150, 5e-150]), np.zeros(3))
+    assert np.isfinite(found).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    scores=arrays(float, st.integers(2, 40), elements=st.floats(-50, 50)),
+    shift=st.floats(-5, 5),
+    scale=st.floats(0.1, 10),
+)
+def test_the_interval_moves_turns_and_stretches_with_the_scores(
+    scores: np.ndarray, shift: float, scale: float
+) -> None:
+    """What a loss is measured in, and which of two networks is named first, changes nothing."""
+    none = np.full(len(scores), 0.125)  # never 0 or 1: the interval is that of a mean
+    mean, low, high = paired_interval(scores, none)
+    assert low <= mean <= high
+    if high - low < 1e-6:  # too equal for their skewness to be a number
+        return
+    turned = paired_interval(none, scores)
+    np.testing.assert_allclose(turned, (-mean, -high, -low), rtol=1e-6, atol=1e-6)
+    moved = paired_interval(scale * scores + shift, scale * none)
+    expected = scale * np.array([mean, low, high]) + shift
+    np.testing.assert_allclose(moved, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_interval_of_skewed_scores_covers() -> None:
+    """A few images diverge a lot: the usual interval holds their mean far too seldom."""
+    rng = np.random.default_rng(0)
+    draws, n, sigma = 1000, 200, 1.5
+    truth = np.exp(sigma**2 / 2)  # the mean of a log-normal distribution
+    held = usual = 0
+    for _ in range(draws):
+        scores = rng.lognormal(0, sigma, n)
+        _, low, high = paired_interval(scores, np.zeros(n))
+        held += low <= truth <= high
+        usual += abs(scores.mean() - truth) <= 1.96 * scores.std(ddof=1) / np.sqrt(n)
+    assert usual / draws < 0.91
+    assert 0.925 <= held / draws <= 0.99
 
 
 def test_nothing_flipped_still_has_a_width() -> None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from slimlab.intervals import paired_interval
 from slimlab.scan.records import WHOLE, Key, Record, Records
-from slimlab.sensitivity import Cell, Sensitivity, paired_interval
+from slimlab.sensitivity import Cell, Sensitivity
 from slimlab.task import Metric
 
 Scores = NDArray[np.float32]

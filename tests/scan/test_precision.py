@@ -11,11 +11,11 @@ import paddle
 import pytest
 
 import slimlab as sl
+from slimlab.intervals import paired_interval
 from slimlab.runtimes import RUNTIMES, fastest
 from slimlab.scan import setup
 from slimlab.scan.board import LEAST, RELATIVE
 from slimlab.scan.records import WHOLE, Records, identity_of
-from slimlab.sensitivity import paired_interval
 
 ASKED = {"ratios": [0.4, 0.8], "images": 150, "progress": False}
 HAS_BFLOAT16 = "bfloat16" in RUNTIMES["openvino"].dtypes
