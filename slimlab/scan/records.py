@@ -37,6 +37,7 @@ WORDS = {
     "model": "model's weights",
     "task": "task's data",
     "metric": "metric",
+    "metric_code": "metric's function",
     "criterion": "criterion",
     "recalibrate_bn": "BatchNorm re-estimation",
 }

@@ -117,6 +117,5 @@ def _chunks(setup: Setup, asked: ScanSettings) -> Generator[ScanStep, None, Sens
 
 
 def _step(setup: Setup, pace: Pace, label: str, table: Sensitivity | None) -> ScanStep:
-    done = setup.board.images
-    total = setup.wants.images * len(setup.keys)
+    done, total = setup.board.images, setup.total
     return pace.step(done, total, label, table, len(setup.board.table.cells))

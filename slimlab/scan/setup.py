@@ -24,6 +24,7 @@ from slimlab.scan.blueprint import Blueprint, Reads, choose, lowered
 from slimlab.scan.board import Board, Wants
 from slimlab.scan.files import about
 from slimlab.scan.meters import Chunk, Fast, Meter, Recalibrated, Reference
+from slimlab.scan.origin import origin_of
 from slimlab.scan.records import Key, Records, check_same
 from slimlab.scan.scoring import Scoring
 from slimlab.scan.settings import REFERENCE, ScanSettings
@@ -55,6 +56,15 @@ class Setup:
         for images, labels in self.task.test.batches(self.batch, images=self.wants.images):
             yield start, images.numpy(), labels
             start += len(labels)
+
+    @property
+    def total(self) -> int:
+        """Images to measure over all cells, at most: a cell that is precise enough is over."""
+        cells = map(self.board.cell, self.keys)
+        return sum(
+            self.wants.images if cell is None or self.wants.more(cell) else cell.images
+            for cell in cells
+        )
 
     def wanting(self, start: int, stop: int) -> list[Key]:
         """Cells that these images are still to be measured for."""
@@ -105,7 +115,7 @@ def prepare(model: Layer, task: Task, asked: ScanSettings) -> Setup:
         runtime=runtime,
         recalibrate_bn=asked.recalibrate_bn,
     )
-    records = Records(identity(empty), asked.path)
+    records = Records({**identity(empty), **origin_of(scoring.metric)}, asked.path)
     records.describe(about(empty, scoring.metric))
     board = Board(empty, scoring.metric, records, asked.dtype)
     if asked.known is not None:

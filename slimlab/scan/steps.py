@@ -13,6 +13,9 @@ from slimlab.steps import Step
 class ScanStep(Step[Sensitivity]):
     """A step of a scan; `done` and `total` count images, over all cells.
 
+    With `precision=` the total shrinks as cells become precise enough, so that a scan that comes
+    to its end ends with `done == total`.
+
     Attributes
     ----------
     cells

@@ -48,6 +48,9 @@ def test_cells_stop_when_they_are_precise_and_not_before(
             half = max(earlier.high - earlier.drop, earlier.drop - earlier.low)
             enough = half <= max(precision, RELATIVE * abs(earlier.drop))
             assert earlier.images < LEAST or not enough, "a precise cell was measured on"
+    assert steps[-1].done == steps[-1].total, "the bar of a scan that is over is full"
+    assert all(before.total >= after.total for before, after in itertools.pairwise(steps))
+    assert all(step.done < step.total for step in steps[:-1])
     table = steps[-1].item
     assert table is not None
     assert table.complete
