@@ -1,0 +1,33 @@
+"""Floor 4. Pruning that decides by itself: several candidates, or several rounds.
+
+Knows scans, cuts and fine-tuning, and puts them together; measures nothing on test images but what
+fine-tuning reports.
+"""
+
+from __future__ import annotations
+
+from slimlab.search.auto import AutoResult, AutoSettings, Tried, auto_prune, iter_auto_prune
+from slimlab.search.candidates import Candidate, candidate_ratios, candidates
+from slimlab.search.iterative import (
+    IterativeResult,
+    Round,
+    iter_iterative_prune,
+    iterative_prune,
+    step_shares,
+)
+
+__all__ = [
+    "AutoResult",
+    "AutoSettings",
+    "Candidate",
+    "IterativeResult",
+    "Round",
+    "Tried",
+    "auto_prune",
+    "candidate_ratios",
+    "candidates",
+    "iter_auto_prune",
+    "iter_iterative_prune",
+    "iterative_prune",
+    "step_shares",
+]
