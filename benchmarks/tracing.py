@@ -1,10 +1,14 @@
 """How long tracing takes: Paddle's `to_static` alone, SlimLab's `trace`, and their ratio.
 
+Processor seconds, not the clock's, so that other people's work matters less; without Python's
+garbage collector, as `timeit` does it, whose full collections take as long as a small network.
+
 Run it with the names of constructors of `paddle.vision.models`, or without for one of each family.
 """
 
 from __future__ import annotations
 
+import gc
 import statistics
 import sys
 import time
@@ -43,10 +47,15 @@ def to_static(model: paddle.nn.Layer, x: paddle.Tensor) -> object:
 
 
 def seconds(work: Callable[..., object], model: paddle.nn.Layer, x: paddle.Tensor) -> float:
-    """How long a call takes."""
-    start = time.perf_counter()
-    work(model, x)
-    return time.perf_counter() - start
+    """Processor time of a call."""
+    gc.collect()
+    gc.disable()
+    try:
+        start = time.process_time()
+        work(model, x)
+        return time.process_time() - start
+    finally:
+        gc.enable()
 
 
 def main(names: list[str], repeats: int = 5) -> None:

@@ -16,8 +16,22 @@ from slimlab.allocate import (
 from slimlab.artifact import load, save
 from slimlab.compare import Comparison, Trial, compare, iter_measure_trial, measure_trial
 from slimlab.data import image_folder, load_task
+from slimlab.distill import (
+    DIST,
+    DKD,
+    FSP,
+    L2,
+    AttentionTransfer,
+    DistillLoss,
+    Pair,
+    SoftLabel,
+    distill_loss,
+    suggest_pairs,
+)
+from slimlab.distill import Custom as CustomLoss
 from slimlab.errors import (
     ArtifactError,
+    DistillError,
     ExportError,
     PlanError,
     RecipeError,
@@ -34,7 +48,24 @@ from slimlab.profile import Profile
 from slimlab.prune import masked, prune
 from slimlab.ratios import Ratios, Scope
 from slimlab.recalibrate import iter_recalibrate_bn, recalibrate_bn
-from slimlab.scan import iter_scan_sensitivity, scan_sensitivity
+from slimlab.recipe import (
+    Distill,
+    FineTune,
+    Prune,
+    Quantize,
+    Recipe,
+    load_recipe,
+    recipe_schema,
+    shipped_recipes,
+)
+from slimlab.scan import (
+    ScanSettings,
+    ScanStep,
+    iter_scan_sensitivity,
+    load_scan,
+    merge_scans,
+    scan_sensitivity,
+)
 from slimlab.sensitivity import Cell, Sensitivity
 from slimlab.steps import Step, finish_early
 from slimlab.task import Metric, Task
@@ -58,6 +89,10 @@ __all__ = [
     "Scores",
     "scan_sensitivity",
     "iter_scan_sensitivity",
+    "load_scan",
+    "merge_scans",
+    "ScanSettings",
+    "ScanStep",
     "Sensitivity",
     "Cell",
     "Ratios",
@@ -81,6 +116,17 @@ __all__ = [
     "fine_tune",
     "iter_fine_tune",
     "History",
+    "SoftLabel",
+    "L2",
+    "FSP",
+    "DKD",
+    "DIST",
+    "AttentionTransfer",
+    "CustomLoss",
+    "DistillLoss",
+    "distill_loss",
+    "Pair",
+    "suggest_pairs",
     "measure_latency",
     "iter_measure_latency",
     "Latency",
@@ -89,6 +135,14 @@ __all__ = [
     "compare",
     "Trial",
     "Comparison",
+    "Recipe",
+    "Prune",
+    "Distill",
+    "Quantize",
+    "FineTune",
+    "load_recipe",
+    "shipped_recipes",
+    "recipe_schema",
     "save",
     "load",
     "plots",
@@ -98,6 +152,7 @@ __all__ = [
     "UnsupportedOpError",
     "PlanError",
     "TaskError",
+    "DistillError",
     "RecipeError",
     "ArtifactError",
     "ExportError",

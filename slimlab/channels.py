@@ -48,6 +48,7 @@ class Channels:
         self._program = program
         self._count = 0
         self._starts: list[int] = []
+        self._order: list[Axis] = []
         self._values: dict[int, Labels] = {}
         self._zeros: dict[int, tuple[bool, ...]] = {}
         self._lists: dict[int, tuple[Value, ...]] = {}
@@ -168,6 +169,7 @@ class Channels:
         if key not in self.axes:
             self.axes[key] = np.arange(self._count, self._count + size)
             self._starts.append(self._count)
+            self._order.append(key)
             self._count += size
         return self.axes[key]
 
@@ -246,7 +248,7 @@ class Channels:
         if along is None or not self._starts or along.min() < 0:
             return None
         n = bisect_right(self._starts, int(along[0])) - 1
-        return list(self.axes)[n]
+        return self._order[n]
 
     def count_macs(self, value: Value, positions: int, output: tuple[int, ...]) -> None:
         """Add multiply-adds: each element of this weight is used at `positions` places an image."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from slimlab.errors import PlanError, nearest
 
@@ -164,14 +165,22 @@ class Cost:
         return np.array([(t.macs, t.params, t.size) for t in self.terms], dtype=np.float64).T
 
     @cached_property
-    def _lengths(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Constant part and matrix of all lengths, each term padded with ones to equal depth."""
+    def _lengths(self) -> tuple[NDArray[np.float64], csr_matrix]:
+        """Constant part and matrix of all lengths, each term padded with ones to equal depth.
+
+        A length depends on few groups: the matrix is sparse, or it would grow quadratically.
+        """
         depth = max((len(t.factors) for t in self.terms), default=0) or 1
         constants = np.ones(len(self.terms) * depth)
-        matrix = np.zeros((len(self.terms) * depth, len(self.groups)))
+        rows: list[int] = []
+        columns: list[int] = []
+        counts: list[int] = []
         for n, term in enumerate(self.terms):
             for m, factor in enumerate(term.factors):
                 constants[n * depth + m] = factor.constant
                 for group, times in factor.per_group:
-                    matrix[n * depth + m, group] += times
-        return constants, matrix
+                    rows.append(n * depth + m)
+                    columns.append(group)
+                    counts.append(times)
+        shape = (len(constants), len(self.groups))
+        return constants, csr_matrix((counts, (rows, columns)), shape=shape, dtype=np.float64)

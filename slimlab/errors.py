@@ -57,6 +57,10 @@ class TaskError(SlimLabError):
     """Data that is missing, damaged or of the wrong shape; a loss or metric that can't be used."""
 
 
+class DistillError(SlimLabError):
+    """Distillation losses, layers or teachers that don't fit each other."""
+
+
 class RecipeError(SlimLabError):
     """A recipe that can't be read or whose strategies can't be combined."""
 

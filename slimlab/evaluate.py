@@ -198,8 +198,7 @@ def _score_batches(
     for x, labels in task.test.batches(size, images=images):
         with inference(model):
             logits = model(x)
-            _check_logits(logits, len(x), task)
-            scores = [_checked_score(metric, logits, labels) for metric in metrics]
+            scores = [image_scores(metric, logits, labels, task) for metric in metrics]
         yield np.stack(scores)
 
 
@@ -213,7 +212,24 @@ def _check_logits(logits: object, count: int, task: Task) -> None:
         raise TaskError(msg, found=shape, expected=(count, task.num_classes))
 
 
-def _checked_score(metric: Metric, logits: Tensor, labels: Tensor) -> np.ndarray:
+def image_scores(metric: Metric, logits: Tensor, labels: Tensor, task: Task) -> np.ndarray:
+    """Give a metric's score of each image, ``(n,)`` float32, without the metric's scale.
+
+    Parameters
+    ----------
+    metric
+        What to score by.
+    logits, labels
+        ``(n, num_classes)`` and ``(n,)``.
+    task
+        Says how many classes there should be.
+
+    Raises
+    ------
+    TaskError
+        When the logits don't fit the task, or the metric doesn't give one score an image.
+    """
+    _check_logits(logits, len(labels), task)
     scores: np.ndarray = metric.function(logits, labels).numpy().astype(np.float32)
     if scores.shape != (len(labels),):
         msg = (

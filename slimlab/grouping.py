@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from functools import cached_property
 
 import numpy as np
 from paddle import Tensor
@@ -51,7 +52,7 @@ def trace(model: Layer, example: Tensor | Sequence[Tensor]) -> Graph:
     program = trace_program(model, inputs)
     channels = walk(program)
     builder = settle(model, channels, Rehearsal(model, inputs, [v.shape for v in program.outputs]))
-    groups = builder.groups()
+    groups = builder.groups
     batch = max(1, inputs[0].shape[0] if inputs and inputs[0].shape else 1)
     cost = builder.cost(groups, batch)
     profile = builder.profile(cost)
@@ -72,7 +73,7 @@ def settle(model: Layer, channels: Channels, rehearsal: Rehearsal) -> Builder:
     doubtful = unique(
         a.key for a in channels.assumptions if a.key not in wrong and builder.is_free(a.atoms)
     )
-    groups = builder.groups()
+    groups = builder.groups
     if not groups or not (doubtful or rehearsal.whole) or not rehearsal.failure(groups):
         return builder
 
@@ -82,10 +83,10 @@ def settle(model: Layer, channels: Channels, rehearsal: Rehearsal) -> Builder:
     all_wrong = wrong.union(doubtful)
     cautious = without(all_wrong)
     if doubtful:
-        groups = cautious.groups()
+        groups = cautious.groups
         if not rehearsal.failure(groups):
             held = accept(
-                doubtful, lambda keys: not rehearsal.failure(without(all_wrong - keys).groups())
+                doubtful, lambda keys: not rehearsal.failure(without(all_wrong - keys).groups)
             )
             return without(all_wrong - held)
     why = {group: rehearsal.failure([group]) for group in groups} if len(groups) < 16 else {}
@@ -145,6 +146,7 @@ class Builder:
         own = atoms[atoms >= 0]
         return bool((self.solution.reason[self.solution.component[own]] < 0).any())
 
+    @cached_property
     def groups(self) -> tuple[ChannelGroup, ...]:
         """Channels that run through the same axes the same number of times form a group."""
         count_channels = len(self.solution.reason)
@@ -162,26 +164,31 @@ class Builder:
         order = entries[np.argsort(signature[self.channel[entries]], kind="stable")]
         _, starts = np.unique(signature[self.channel[order]], return_index=True)
         found = [self._group(part) for part in np.split(order, starts[1:]) if len(part)]
-        rank = {a: n for n, a in enumerate(self.channels.producers)}
         wide = [group for group in found if group[0].indices.shape[0] > 1]
-        wide.sort(key=lambda g: (rank[Axis(g[0].parameter, g[0].axis)], int(g[0].indices[0, 0])))
+        wide.sort(
+            key=lambda g: (self._rank[Axis(g[0].parameter, g[0].axis)], int(g[0].indices[0, 0]))
+        )
         return self._named(wide)
+
+    @cached_property
+    def _rank(self) -> dict[Axis, int]:
+        return {axis: n for n, axis in enumerate(self.channels.producers)}
 
     def _group(self, entries: Indices) -> list[Member]:
         """Members of one group, the root first, channels ordered as in the root."""
-        rank = {a: n for n, a in enumerate(self.channels.producers)}
-        present = np.unique(self.which[entries])
-        root = min(present, key=lambda n: rank.get(self.axes[n], len(rank)))
-        own = entries[self.which[entries] == root]
-        first = np.unique(self.channel[own], return_index=True)
-        by_root = first[0][np.argsort(self.index[own][first[1]], kind="stable")]
-        position = dict(zip(by_root.tolist(), range(len(by_root)), strict=True))
+        entries = entries[np.argsort(self.which[entries], kind="stable")]
+        own = np.split(entries, np.flatnonzero(np.diff(self.which[entries])) + 1)
+        last = len(self._rank)
+        ranks = [self._rank.get(self.axes[self.which[mine[0]]], last) for mine in own]
+        own.insert(0, own.pop(ranks.index(min(ranks))))
+        first = np.unique(self.channel[own[0]], return_index=True)
+        by_root = first[0][np.argsort(self.index[own[0]][first[1]], kind="stable")]
+        in_order = np.argsort(by_root)
         members = []
-        for n in [root, *(n for n in present if n != root)]:
-            mine = entries[self.which[entries] == n]
-            row = np.array([position[c] for c in self.channel[mine].tolist()])
+        for mine in own:
+            row = in_order[np.searchsorted(by_root, self.channel[mine], sorter=in_order)]
             mine = mine[np.lexsort((self.index[mine], row))]
-            axis = self.axes[n]
+            axis = self.axes[self.which[mine[0]]]
             members.append(
                 Member(
                     layer=self.slots[axis.parameter][0].layer,
@@ -201,10 +208,11 @@ class Builder:
 
     def _named(self, found: list[list[Member]]) -> tuple[ChannelGroup, ...]:
         roots = [members[0].layer for members in found]
+        times = Counter(roots)
         named = []
         for members, root in zip(found, roots, strict=True):
             first = int(members[0].indices[0, 0])
-            name = root if roots.count(root) == 1 else f"{root}[{first}:]"
+            name = root if times[root] == 1 else f"{root}[{first}:]"
             named.append(ChannelGroup(name, root, len(members[0].indices), tuple(members)))
         return tuple(named)
 

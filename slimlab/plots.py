@@ -65,30 +65,33 @@ def sensitivity_curves(
         return _empty(figure, axes, "No cells measured yet")
     shown = _most_sensitive(sensitivity, layers)
     colours = dict(zip(shown, _colours(len(shown)), strict=True))
-    sign = -1 if _higher_is_better(sensitivity) else 1
     axes.axhline(sensitivity.baseline, color=MUTED, lw=1, ls=":", zorder=1)
     for layer in layers:
         colour = colours.get(layer, "#c3c8d0")
         width = 1.6 if layer in colours else 0.9
         label = layer if layer in colours else None
         at, drops = sensitivity.fitted(layer)
-        values = sensitivity.baseline + sign * drops
+        values = [sensitivity.value(drop) for drop in drops]
         axes.plot(at, values, color=colour, lw=width, label=label, zorder=2)
         for cell in sensitivity.curve(layer):
             fill = colour if cell.is_clear else "white"
-            axes.plot(cell.ratio, cell.metric, "o", ms=3.5, mfc=fill, mec=colour, zorder=3)
+            axes.plot(
+                cell.ratio,
+                sensitivity.value(cell.drop),
+                "o",
+                ms=3.5,
+                mfc=fill,
+                mec=colour,
+                zorder=3,
+            )
         if ratios and ratios.get(layer):
             chosen = float(ratios[layer])
-            value = sensitivity.baseline + sign * sensitivity.predicted_drop(layer, chosen)
+            value = sensitivity.value(sensitivity.predicted_drop(layer, chosen))
             axes.plot(chosen, value, "D", ms=6, mfc=colour, mec=INK, zorder=4)
     axes.set_xlim(0, 1)
     note = "" if len(shown) == len(layers) else f"; {len(layers) - len(shown)} more in grey"
     figure.legend(loc="outside right upper", frameon=False, fontsize=8, title=f"Layer{note}")
-    axes.set_title(
-        f"{sensitivity.criterion}, {sensitivity.images:,} images; hollow: not told from no drop",
-        fontsize=9,
-        color=MUTED,
-    )
+    axes.set_title(_what(sensitivity), fontsize=9, color=MUTED)
     return figure
 
 
@@ -200,12 +203,14 @@ def _label(sensitivity: Sensitivity) -> str:
     return f"{sensitivity.metric}{unit} on test images"
 
 
-def _higher_is_better(sensitivity: Sensitivity) -> bool:
-    """Read the metric's direction off any cell with a drop: which way does the metric move."""
-    for cell in sensitivity.cells:
-        if cell.drop:
-            return (sensitivity.baseline - cell.metric) * cell.drop > 0
-    return True
+def _what(sensitivity: Sensitivity) -> str:
+    words = f"{sensitivity.criterion}, {sensitivity.images:,} images"
+    previews = sorted({cell.dtype for cell in sensitivity.cells} - {"float32"})
+    if previews:
+        some = any(cell.dtype == "float32" for cell in sensitivity.cells)
+        words += f"; {'partly ' if some else ''}preview in {' and '.join(previews)}"
+    # Two lines where one would reach past the axes.
+    return words + ("\n" if previews else "; ") + "hollow: not told from no drop"
 
 
 def _most_sensitive(sensitivity: Sensitivity, layers: Sequence[str]) -> list[str]:

@@ -10,7 +10,6 @@ rehearsal is needed where no size is given or read. What fails is searched for b
 from __future__ import annotations
 
 import types
-import zlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
@@ -20,8 +19,8 @@ from paddle import Tensor
 from paddle.nn import Layer
 
 from slimlab.graph import ChannelGroup
-from slimlab.layers import Tensors, evaluating
-from slimlab.surgery import Cut, cut_copy, outputs
+from slimlab.layers import Tensors
+from slimlab.surgery import Scratch
 
 TOLERANCE = 1e-3  # relative, float32, in a network that was cut to a few channels
 SHARE = 0.3  # of the channels kept in the larger of the two cuts
@@ -97,10 +96,11 @@ class Rehearsal:
         self.model = model
         self.inputs = inputs
         self.shapes = list(shapes)
-        self.names = {id(t): n for n, t in model.state_dict().items()}
         self.left = MOST_CUTS
         # Code that reads sizes may take another path for any smaller one: compare with the whole.
         self.whole = reads_sizes(model)
+        self._own: dict[str, NDArray[np.float32]] = {}
+        self._scratch: Scratch | None = None
 
     def failure(self, groups: Collection[ChannelGroup]) -> str:
         """Cut these groups; give what went wrong in words, `""` when nothing did."""
@@ -115,43 +115,49 @@ class Rehearsal:
         for group in groups:
             wide = max(2, round(SHARE * group.width))
             order = rng.permutation(group.width)
-            self._remove(few, group, order[max(1, wide // 2) :])
+            _remove(few, group, order[max(1, wide // 2) :])
             if not self.whole:
-                self._remove(more, group, order[wide:])
+                _remove(more, group, order[wide:])
+        names = dict.fromkeys(name for name, _ in few)
+        if self._scratch is None or not all(name in self._own for name in names):
+            self._own = self._noisy()
+            tensors = self.model.state_dict()
+            self._own.update({n: tensors[n].numpy() for n in names if n not in self._own})
+            self._scratch = Scratch(self.model, self._own)
         try:
-            found = self._run(few, few)
-            expected = self._run(more, few)
+            found = self._scratch.run(self._cut(few, {}), self.inputs)
+            expected = self._scratch.run(self._cut(more, few), self.inputs)
         except Exception as error:
             lines = [line for line in str(error).splitlines() if line.strip()]
             return f"the smaller model fails with {type(error).__name__}: {_short(lines)}"
         return self._compare(found, expected)
 
-    def _remove(self, removed: Removed, group: ChannelGroup, gone: NDArray[np.int64]) -> None:
-        for m in group.members:
-            removed.setdefault((m.parameter, m.axis), []).append(m.indices[gone].reshape(-1))
-
-    def _run(self, removed: Removed, zeroed: Removed) -> list[NDArray[np.float32]]:
-        """The outputs of a copy from which some indices are cut and more of them zeroed."""
+    def _noisy(self) -> dict[str, NDArray[np.float32]]:
+        """Fresh scales and shifts are all one or all zero, which would hide mistakes: others."""
+        rng = np.random.default_rng(0)
         tensors = self.model.state_dict()
-        values = {}
+        found = {}
         for name in Tensors.of(self.model).slots:
-            value = tensors[name].numpy()
-            if value.ndim == 1 and "float" in str(value.dtype) and np.ptp(value) == 0:
-                # Fresh scales and shifts are all one or all zero, which would hide mistakes.
-                noise = np.random.default_rng(zlib.crc32(name.encode())).random(value.shape)
-                values[name] = value + 0.2 * noise.astype(value.dtype)
+            tensor = tensors[name]
+            if len(tensor.shape) == 1 and tensor.is_floating_point():
+                value = tensor.numpy()
+                if value.dtype.kind == "f" and value.size and (value == value[0]).all():
+                    found[name] = value + (0.2 * rng.random(value.shape)).astype(value.dtype)
+        return found
+
+    def _cut(self, removed: Removed, zeroed: Removed) -> dict[str, NDArray[np.float32]]:
+        """The values of a copy from which some indices are cut and others zeroed."""
+        values = dict(self._own)
         for (name, axis), gone in zeroed.items():
             if not name.endswith("_variance"):
-                if name not in values:
-                    values[name] = np.array(tensors[name].numpy())
+                if values[name] is self._own[name]:
+                    values[name] = np.array(values[name])
                 np.moveaxis(values[name], axis, 0)[np.concatenate(gone)] = 0
-        cuts = [
-            Cut(name, axis, tensors[name].shape[axis], tuple(np.concatenate(gone).tolist()))
-            for (name, axis), gone in removed.items()
-        ]
-        small = cut_copy(self.model, cuts, values=values, share=True)
-        with evaluating(small):
-            return outputs(small, self.inputs)
+        for (name, axis), gone in removed.items():
+            stays = np.ones(values[name].shape[axis], bool)
+            stays[np.concatenate(gone)] = False
+            values[name] = np.compress(stays, values[name], axis=axis)
+        return values
 
     def _compare(
         self, found: list[NDArray[np.float32]], expected: list[NDArray[np.float32]]
@@ -166,6 +172,11 @@ class Rehearsal:
         if sorted(a.shape for a in found) != sorted(self.shapes):
             return "the shape of the output changes"
         return ""
+
+
+def _remove(removed: Removed, group: ChannelGroup, gone: NDArray[np.int64]) -> None:
+    for m in group.members:
+        removed.setdefault((m.parameter, m.axis), []).append(m.indices[gone].reshape(-1))
 
 
 def _short(lines: Sequence[str]) -> str:

@@ -20,6 +20,11 @@ from sklearn.isotonic import IsotonicRegression
 
 from slimlab.errors import ArtifactError, PlanError, nearest
 
+# Fields of a table that JSON holds as they are.
+_FACTS = (
+    *("layers", "ratios", "baseline", "metric", "unit", "criterion", "images"),
+    *("higher_is_better", "runtime", "recalibrate_bn"),
+)
 Z95 = 1.959964  # half width of a 95 % interval in standard errors
 
 
@@ -39,6 +44,8 @@ class Cell:
         95 % interval of the drop over images like these.
     images
         How many images it was measured on.
+    dtype
+        Precision it was computed in; anything but float32 is a preview.
 
     Examples
     --------
@@ -54,6 +61,7 @@ class Cell:
     low: float
     high: float
     images: int
+    dtype: str = "float32"
 
     @property
     def is_clear(self) -> bool:
@@ -86,9 +94,16 @@ class Sensitivity:
     criterion
         How channels were ranked.
     images
-        Images a cell.
+        Images that each cell is to be measured on, at most.
     fingerprint
         The model and data it was measured on.
+    higher_is_better
+        False for a loss.
+    runtime
+        What computed it; `"paddle"` is the reference.
+    recalibrate_bn
+        Calibration images on which BatchNorm statistics were estimated anew for each cell; 0 for
+        none.
 
     Examples
     --------
@@ -112,11 +127,21 @@ class Sensitivity:
     criterion: str
     images: int
     fingerprint: Fingerprint
+    higher_is_better: bool = True
+    runtime: str = "paddle"
+    recalibrate_bn: int = 0
 
     @property
     def complete(self) -> bool:
         """Whether every cell of the grid has been measured."""
         return len(self.cells) == len(self.layers) * len(self.ratios)
+
+    @property
+    def exact(self) -> bool:
+        """Whether every cell has been measured on every image in float32."""
+        return self.complete and all(
+            cell.images == self.images and cell.dtype == "float32" for cell in self.cells
+        )
 
     @cached_property
     def _curves(self) -> Mapping[str, tuple[Cell, ...]]:
@@ -166,15 +191,26 @@ class Sensitivity:
             left *= max(0.0, 1 - drop / self.baseline)
         return self.baseline * (1 - left)
 
+    def value(self, drop: float) -> float:
+        """The metric of a network that has lost so many points of the baseline.
+
+        What plots show: a cell that was measured on fewer images than the baseline has a metric of
+        its own images, but its drop is a difference on the same ones.
+        """
+        return self.baseline - drop if self.higher_is_better else self.baseline + drop
+
     def to_frame(self) -> pd.DataFrame:
-        """One row a cell: `layer, ratio, metric, drop, low, high, images`."""
+        """One row a cell: `layer, ratio, metric, drop, low, high, images`, and `dtype` if any is a
+        preview.
+        """
         names = ["layer", "ratio", "metric", "drop", "low", "high", "images"]
+        if any(cell.dtype != "float32" for cell in self.cells):
+            names.append("dtype")
         return pd.DataFrame([[getattr(c, n) for n in names] for c in self.cells], columns=names)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON that `from_dict` reads back."""
-        names = ("layers", "ratios", "baseline", "metric", "unit", "criterion", "images")
-        own = {n: list(v) if isinstance(v := getattr(self, n), tuple) else v for n in names}
+        own = {n: list(v) if isinstance(v := getattr(self, n), tuple) else v for n in _FACTS}
         cells = [list(vars(c).values()) for c in self.cells]
         return {**own, "fingerprint": vars(self.fingerprint).copy(), "cells": cells}
 
@@ -198,6 +234,9 @@ class Sensitivity:
                 str(data["criterion"]),
                 int(data["images"]),
                 Fingerprint(**data["fingerprint"]),
+                bool(data["higher_is_better"]),
+                str(data["runtime"]),
+                int(data["recalibrate_bn"]),
             )
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             msg = f"This is no sensitivity table: {type(error).__name__} at {error}."
@@ -246,9 +285,16 @@ def paired_interval(
 
 
 def _cell_from(row: Sequence[Any]) -> Cell:
-    layer, ratio, metric, drop, low, high, images = row
+    layer, ratio, metric, drop, low, high, images, dtype = row
     return Cell(
-        str(layer), float(ratio), float(metric), float(drop), float(low), float(high), int(images)
+        str(layer),
+        float(ratio),
+        float(metric),
+        drop=float(drop),
+        low=float(low),
+        high=float(high),
+        images=int(images),
+        dtype=str(dtype),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +67,6 @@ def cut_copy(
     cuts: Sequence[Cut],
     *,
     values: Mapping[str, NDArray[np.float32]] | None = None,
-    share: bool = False,
 ) -> Layer:
     """Copy a model without some indices of its tensors.
 
@@ -79,17 +78,12 @@ def cut_copy(
         What to leave out; tensors that layers share are cut once.
     values
         Values to use for some tensors, before the cut, instead of their own.
-    share
-        Whether parameters that stay as they are may be the model's own, for a copy that is only
-        run: large networks are not worth copying for that.
     """
     tensors = model.state_dict()
     slots = Tensors.of(model).slots
     by_parameter = _by_parameter(cuts)
     # What `deepcopy` finds in its memo it takes instead of copying.
     memo: dict[int, Tensor] = {}
-    if share:
-        memo = {id(p): p for p in model.parameters()}
     touched: dict[str, tuple[int, ...]] = {}
     given = values or {}
     for name in dict.fromkeys((*by_parameter, *given)):
@@ -100,7 +94,7 @@ def cut_copy(
         memo[id(tensor)] = _like(tensor, np.ascontiguousarray(value))
         if name in by_parameter:
             for slot in slots[name]:
-                if slot.attribute in {"weight", "_weight"}:
+                if slot.attribute in _WEIGHTS:
                     touched[slot.layer] = tuple(tensor.shape)
     small = copy.deepcopy(model, memo)
     layers = sublayers(small)
@@ -148,6 +142,8 @@ _REMEMBERED = {
     "in_features": 0,
     "out_features": 1,
 }
+_WEIGHTS = frozenset({"weight", "_weight"})
+_SIZES = (*_REMEMBERED, "_groups", "_num_groups", "_out_channels", "_in_channels")
 
 
 def _set_convolution_sizes(layer: Layer, weight: Tensor, old: tuple[int, ...]) -> None:
@@ -159,6 +155,89 @@ def _set_convolution_sizes(layer: Layer, weight: Tensor, old: tuple[int, ...]) -
     out_axis, in_axis = (1, 0) if transposed else (0, 1)
     layer._out_channels = weight.shape[out_axis] * (layer._groups if transposed else 1)
     layer._in_channels = weight.shape[in_axis] * (1 if transposed else layer._groups)
+
+
+class Scratch:
+    """A copy of a model that is run again and again with other values for some of its tensors.
+
+    All other parameters are the model's own: a large network is not worth copying for a run.
+
+    Parameters
+    ----------
+    model
+        Not changed.
+    names
+        The tensors that will be given values, of any shape.
+    """
+
+    def __init__(self, model: Layer, names: Collection[str]) -> None:
+        self._origin = model
+        tensors = model.state_dict()
+        slots = Tensors.of(model).slots
+        self._shapes = {name: tuple(tensors[name].shape) for name in names}
+        self._weights = [
+            (slot.layer, name) for name in names for slot in slots[name]
+            if slot.attribute in _WEIGHTS
+        ]  # fmt: skip
+        self._copy()
+
+    def _copy(self) -> None:
+        tensors = self._origin.state_dict()
+        # Where all of the model lies.
+        where = next(iter(tensors.values())).place
+        self._place = (
+            paddle.CUDAPlace(where.gpu_device_id()) if where.is_gpu_place() else paddle.CPUPlace()
+        )
+        self._stand_ins = {name: _empty_like(tensors[name]) for name in self._shapes}
+        memo = {id(p): p for p in self._origin.parameters()}
+        memo.update({id(tensors[name]): t for name, t in self._stand_ins.items()})
+        self._model = copy.deepcopy(self._origin, memo)
+        self._model.eval()
+        layers = sublayers(self._model)
+        self._sized = [(layers[layer], name) for layer, name in self._weights]
+        self._sizes = [
+            {name: vars(layer)[name] for name in _SIZES if name in vars(layer)}
+            for layer, _ in self._sized
+        ]
+        self._layers = list(layers.values())
+        self._as_made = self._state()
+
+    def _state(self) -> list[object]:
+        """What layers hold, by identity: a forward that keeps something is told from this."""
+        held: list[object] = []
+        for layer in self._layers:
+            for value in vars(layer).values():
+                held.append(id(value))
+                if isinstance(value, dict):
+                    held.append([*map(id, value.values())])
+                elif isinstance(value, (list, set)):
+                    held.append([*map(id, value)])
+        return held
+
+    def run(
+        self, values: Mapping[str, NDArray[np.float32]], inputs: Sequence[Tensor]
+    ) -> list[NDArray[np.float32]]:
+        """The outputs with these values, one for each of the tensors named when this was made."""
+        for name, value in values.items():
+            self._stand_ins[name].get_tensor().set(np.ascontiguousarray(value), self._place)
+        for (layer, name), sizes in zip(self._sized, self._sizes, strict=True):
+            vars(layer).update(sizes)
+            if values[name].shape != self._shapes[name]:
+                _set_sizes(layer, self._shapes[name])
+        try:
+            return outputs(self._model, inputs)
+        finally:
+            for (layer, _), sizes in zip(self._sized, self._sizes, strict=True):
+                vars(layer).update(sizes)
+            if self._state() != self._as_made:
+                self._copy()
+
+
+def _empty_like(tensor: Tensor) -> Tensor:
+    """A tensor of the same kind and dtype, to be filled."""
+    if isinstance(tensor, EagerParamBase):
+        return EagerParamBase([1], tensor.dtype, trainable=tensor.trainable)
+    return paddle.zeros([1], dtype=tensor.dtype)
 
 
 def random_inputs(inputs: Sequence[tuple[tuple[int, ...], str]]) -> list[Tensor]:

@@ -14,6 +14,7 @@ import paddle
 from paddle import Tensor
 from paddle.nn import functional as F  # noqa: N812 - Paddle's own convention
 
+from slimlab.batches import BatchLoader
 from slimlab.errors import TaskError
 from slimlab.loaders import ArrayLoader, DatasetLoader, Loader, fixed_order
 
@@ -203,7 +204,7 @@ class Task:
         ----------
         train, test
             Map-style datasets that give an image ``(channels, height, width)`` float32 and an
-            integer label.
+            integer label; or a ``paddle.io.DataLoader``, or a `BatchLoader` around one.
         num_classes
             Number of classes.
         name
@@ -234,11 +235,9 @@ class Task:
         source = train if calibration is None else calibration
         task = cls(
             name=name,
-            train=DatasetLoader(train, name="train"),
-            calibration=DatasetLoader(
-                source, name="calibration", order=fixed_order(len(source))[:CALIBRATION_IMAGES]
-            ),
-            test=DatasetLoader(test, name="test"),
+            train=_as_loader(train, "train"),
+            calibration=_as_loader(source, "calibration", images=CALIBRATION_IMAGES),
+            test=_as_loader(test, "test"),
             num_classes=num_classes,
             augment=augment,
         )
@@ -266,6 +265,16 @@ class Task:
         parts = [self.name, str(self.num_classes), *(metric.name for metric in self.metrics)]
         parts += [part.fingerprint() for part in (self.train, self.calibration, self.test)]
         return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def _as_loader(source: paddle.io.Dataset, name: str, *, images: int | None = None) -> Loader:
+    """Give a loader of a dataset's images, or of a ``paddle.io.DataLoader``'s."""
+    if isinstance(source, BatchLoader):
+        return source
+    if isinstance(source, paddle.io.DataLoader):
+        return BatchLoader(source, name=name, images=images)
+    order = None if images is None else fixed_order(len(source))[:images]
+    return DatasetLoader(source, name=name, order=order)
 
 
 def _checked(

@@ -37,16 +37,19 @@ class Value:
     Attributes
     ----------
     id
-        Identity inside one program.
+        Number inside one program, in the order in which values are made.
     shape
         Static shape; the batch is the example's.
     parameter
         Name of the model's tensor this value is, or `None`.
+    dtype
+        Type of an element, such as `"float32"`; empty for a list of tensors.
     """
 
     id: int
     shape: Shape
     parameter: str | None = None
+    dtype: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,11 +113,15 @@ class Program:
         Operators; parameters and inputs are values, not operators.
     inputs, outputs
         Values that enter and leave the network.
+    held
+        By a value's id, tensors that the network reads and does not save with its state, such as
+        a buffer that is not persistable.
     """
 
     ops: tuple[Op, ...]
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
+    held: Mapping[int, Tensor] = field(default_factory=dict)
 
 
 class _Traced(Layer):
@@ -185,18 +192,22 @@ def _read(concrete: Any, names: Mapping[str, str]) -> Program:
     values: dict[int, Value] = {}
     inputs: list[Value] = []
     ops: list[Op] = []
+    tensors = {tensor.name: tensor for tensor in concrete.parameters[0]}
+    held: dict[int, Tensor] = {}
     for raw in block.ops:
         kind = raw.name()
         if kind == "builtin.parameter":
-            parameter = names.get(raw.attrs()["parameter_name"])
-            _add(values, raw.results()[0], parameter)
+            inner = raw.attrs()["parameter_name"]
+            value = _add(values, raw.results()[0], names.get(inner))
+            if value.parameter is None and inner in tensors:
+                held[value.id] = tensors[inner]
         elif kind == "pd_op.data":
             inputs.append(_add(values, raw.results()[0]))
         elif kind not in {"builtin.shadow_output", "builtin.set_parameter"}:
             ops.append(_op(raw, values))
     made = paddle.utils.flatten(concrete.outputs)
     outputs = tuple(values[v.id] for v in made if getattr(v, "id", None) in values)
-    return Program(tuple(ops), tuple(inputs), outputs)
+    return Program(tuple(ops), tuple(inputs), outputs, MappingProxyType(held))
 
 
 def _op(raw: Any, values: dict[int, Value]) -> Op:
@@ -234,6 +245,8 @@ def _captured(raw: Any, values: Mapping[int, Value]) -> list[Value]:
 
 def _add(values: dict[int, Value], raw: Any, parameter: str | None = None) -> Value:
     dense = raw.is_dense_tensor_type()
-    value = Value(raw.id, tuple(raw.shape) if dense else (), parameter)
+    # Numbered, because Paddle's own id is an address that differs from run to run.
+    dtype = str(raw.dtype).rpartition(".")[2] if dense else ""
+    value = Value(len(values), tuple(raw.shape) if dense else (), parameter, dtype)
     values[raw.id] = value
     return value

@@ -11,6 +11,7 @@ def test_every_error_is_a_slimlab_error_and_keeps_its_facts() -> None:
         sl.UnsupportedOpError,
         sl.PlanError,
         sl.TaskError,
+        sl.DistillError,
         sl.RecipeError,
         sl.ArtifactError,
         sl.ExportError,

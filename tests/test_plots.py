@@ -50,6 +50,18 @@ def test_a_drop_not_told_from_zero_is_hollow() -> None:
     assert [p.get_markerfacecolor() == "white" for p in points] == [True, False]
 
 
+def test_a_preview_says_so_until_the_last_cell_is_exact() -> None:
+    exact = table({"a": [1.0, 3.0]}, (0.2, 0.4))
+    rough = [replace(cell, dtype="bfloat16") for cell in exact.cells]
+    for cells, words in (
+        (exact.cells, "100 images; hollow"),
+        ((rough[0], exact.cells[1]), "; partly preview in bfloat16\nhollow"),
+        (tuple(rough), "; preview in bfloat16\nhollow"),
+    ):
+        title = sl.plots.sensitivity_curves(replace(exact, cells=cells)).axes[0].get_title()
+        assert words in title
+
+
 def test_empty_results_say_so() -> None:
     empty = replace(table({"a": [1.0]}, (0.2,)), cells=())
     for figure in (sl.plots.sensitivity_curves(empty), sl.plots.training_history(sl.History())):

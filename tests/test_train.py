@@ -175,7 +175,7 @@ def test_arguments_out_of_range(model, task, options):
 
 @pytest.mark.parametrize(
     "options",
-    [{"optimizer": "sgd"}, {"warmup": 1.5}, {"teacher_share": -0.1}, {"temperature": 0.0},
+    [{"optimizer": "sdg"}, {"warmup": 1.5}, {"teacher_share": -0.1}, {"temperature": 0.0},
      {"weight_decay": -1.0}],
 )  # fmt: skip
 def test_training_refuses(options):

@@ -22,6 +22,9 @@ class Record:
     metric
         The task's main metric on the test images after this step, in the metric's unit; None where
         it wasn't measured.
+    parts
+        With a teacher, what the loss is the sum of: ``("task", value)`` and each distillation loss,
+        all of them times their weights.
     """
 
     step: int
@@ -29,6 +32,7 @@ class Record:
     loss: float | None
     learning_rate: float
     metric: float | None = None
+    parts: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,16 @@ class History:
     records: tuple[Record, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
-        """Give one row a record: `step, epoch, loss, learning_rate, metric` (NaN for None)."""
+        """Give one row a record: `step, epoch, loss, learning_rate, metric` (NaN for None).
+
+        With a teacher there is a column for each part of the loss, such as `loss.task`.
+        """
         names = ["step", "epoch", "loss", "learning_rate", "metric"]
-        frame = pd.DataFrame([asdict(record) for record in self.records], columns=names)
+        rows = []
+        for record in self.records:
+            row = asdict(record)
+            row |= {f"loss.{name}": value for name, value in row.pop("parts")}
+            rows.append(row)
+        names += list(dict.fromkeys(key for row in rows for key in row if key not in names))
+        frame = pd.DataFrame(rows, columns=names)
         return frame.astype({"step": int} | dict.fromkeys(names[1:], float))

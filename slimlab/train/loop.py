@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from paddle.nn import Layer
 
+from slimlab.distill import DistillLoss
+from slimlab.distill.distiller import Teachers
 from slimlab.errors import SlimLabError
 from slimlab.evaluate import image_count, per_image
 from slimlab.steps import Step, Stopped, drain
 from slimlab.task import Task
 from slimlab.train.history import History, Record
-from slimlab.train.trainer import Trainer, Training
+from slimlab.train.settings import Event, Training
+from slimlab.train.trainer import Trainer
 
 
 def fine_tune(  # noqa: PLR0913 - each is set often enough to have its name here
@@ -25,14 +29,16 @@ def fine_tune(  # noqa: PLR0913 - each is set often enough to have its name here
     learning_rate: float = 1e-3,
     batch_size: int = 128,
     seed: int = 0,
-    teacher: Layer | None = None,
+    teacher: Teachers | None = None,
+    distill: Sequence[DistillLoss] | None = None,
     training: Training | None = None,
     progress: bool = True,
 ) -> tuple[Layer, History]:
     """Train a copy of a model.
 
-    The learning rate follows a cosine from `learning_rate` to 0. Batches, augmentation and dropout
-    are drawn from `seed` alone; the global random states of Paddle and NumPy are left as they were.
+    The learning rate follows a cosine from `learning_rate` to 0, or what `training` says. Batches,
+    augmentation and dropout are drawn from `seed` alone; the global random states of Paddle and
+    NumPy are left as they were.
 
     Parameters
     ----------
@@ -50,7 +56,11 @@ def fine_tune(  # noqa: PLR0913 - each is set often enough to have its name here
     seed
         Same seed, same weights.
     teacher
-        A model whose softened outputs are learned as well (Hinton et al. 2015).
+        A model to learn from as well, or several by name. They are run in evaluation mode without
+        gradients, and are not changed.
+    distill
+        What is learned from them: losses such as `SoftLabel`, `L2`, `FSP`, in any number, added to
+        the task's. When None, the teacher's softened outputs (Hinton et al. 2015).
     training
         The rest; see `Training`.
     progress
@@ -64,7 +74,10 @@ def fine_tune(  # noqa: PLR0913 - each is set often enough to have its name here
     Raises
     ------
     SlimLabError
-        When the loss is no longer finite, with the step as attribute, or an argument can't be used.
+        When the loss or a gradient is no longer finite, with the step and the first such layer as
+        attributes, or an argument can't be used.
+    DistillError
+        When a loss doesn't fit the models: before the first step, naming layers and shapes.
     TaskError
         When the model's output doesn't fit the task.
 
@@ -76,6 +89,10 @@ def fine_tune(  # noqa: PLR0913 - each is set often enough to have its name here
     >>> tuned, history = sl.fine_tune(model, task, epochs=1, progress=False)
     >>> history.to_frame().columns.tolist()
     ['step', 'epoch', 'loss', 'learning_rate', 'metric']
+    >>> losses = [sl.SoftLabel(weight=0.5), sl.L2(student="classifier", teacher="classifier")]
+    >>> _, history = sl.fine_tune(model, task, teacher=model, distill=losses, progress=False)
+    >>> history.to_frame().columns.tolist()[5:]
+    ['loss.task', 'loss.soft_label', 'loss.l2(classifier)']
     """
     steps = iter_fine_tune(
         model,
@@ -85,6 +102,7 @@ def fine_tune(  # noqa: PLR0913 - each is set often enough to have its name here
         batch_size=batch_size,
         seed=seed,
         teacher=teacher,
+        distill=distill,
         training=training,
     )
     return drain(steps, progress=progress, title="Fine-tune")
@@ -98,7 +116,8 @@ def iter_fine_tune(  # noqa: PLR0913 - the same as fine_tune
     learning_rate: float = 1e-3,
     batch_size: int = 128,
     seed: int = 0,
-    teacher: Layer | None = None,
+    teacher: Teachers | None = None,
+    distill: Sequence[DistillLoss] | None = None,
     training: Training | None = None,
 ) -> Generator[Step[History], None, tuple[Layer, History]]:
     """Train step by step; `done` counts training steps, `item` holds the history so far.
@@ -129,50 +148,50 @@ def iter_fine_tune(  # noqa: PLR0913 - the same as fine_tune
     per_epoch = max(1, len(task.train) // batch_size)
     total = epochs * per_epoch
     student = copy.deepcopy(model)
-    modes = [(layer, layer.training) for layer in student.sublayers(include_self=True)]
-    trainer = Trainer(student, task, settings, teacher=teacher, seed=seed)
-    trainer.schedule(learning_rate, total)
+    modes = [layer.training for layer in student.sublayers(include_self=True)]
+    trainer = Trainer(student, task, settings, teachers=teacher, losses=distill, seed=seed)
+    trainer.schedule(learning_rate, total, per_epoch)
     records = [Record(0, 0.0, None, trainer.learning_rate)]
     label = f"epoch 1 of {epochs}"
+
+    def tell(kind: Literal["start", "step", "epoch", "end"]) -> None:
+        settings.tell(Event(kind, records[-1], student))
+
     try:
-        records[-1] = yield from _measured(student, task, records[-1], settings, total)
+        records[-1] = yield from _measured(trainer.model, task, records[-1], settings, total)
         yield Step(0, total, label, History(tuple(records)))
+        tell("start")
         for epoch in range(epochs):
             label = f"epoch {epoch + 1} of {epochs}"
             for x, labels in trainer.batches(epoch, batch_size, per_epoch):
                 rate = trainer.learning_rate
                 done = len(records)
-                loss = trainer.step(x, labels)
-                _check_finite(loss, done, rate)
-                records.append(Record(done, done / per_epoch, loss, rate))
+                loss, parts = trainer.step(x, labels)
+                records.append(Record(done, done / per_epoch, loss, rate, parts=parts))
+                tell("step")
                 yield Step(done, total, label, History(tuple(records)))
-            records[-1] = yield from _measured(student, task, records[-1], settings, total)
+            if (epoch + 1) % settings.evaluate_every == 0 or epoch + 1 == epochs:
+                now = records[-1]
+                records[-1] = yield from _measured(trainer.model, task, now, settings, total)
+            tell("epoch")
             yield Step(records[-1].step, total, label, History(tuple(records)))
+        tell("end")
     except Stopped:
         pass
-    for layer, mode in modes:
+    result = trainer.model
+    for layer, mode in zip(result.sublayers(include_self=True), modes, strict=True):
         layer.training = mode
-    student.clear_gradients(set_to_zero=False)
-    return student, History(tuple(records))
+    result.clear_gradients(set_to_zero=False)
+    return result, History(tuple(records))
 
 
 def _measured(
-    student: Layer, task: Task, record: Record, settings: Training, total: int
+    model: Layer, task: Task, record: Record, settings: Training, total: int
 ) -> Generator[Step[History], None, Record]:
     """Evaluate the main metric batch by batch, and give the record with it."""
     images = settings.evaluate_images
     count, score = image_count(task, images), 0.0
-    for batch in per_image(student, task, images=images):
+    for batch in per_image(model, task, images=images):
         score += float(batch.sum(dtype=np.float64))
         yield Step(record.step, total, "evaluate")
-    metric = score / count * task.metric.scale
-    return Record(record.step, record.epoch, record.loss, record.learning_rate, metric)
-
-
-def _check_finite(loss: float, step: int, learning_rate: float) -> None:
-    if not math.isfinite(loss):
-        msg = (
-            f"The loss became {loss} at step {step}, at a learning rate of {learning_rate:.3g}; "
-            "try a smaller learning rate, and look for extreme values in the images."
-        )
-        raise SlimLabError(msg, step=step, loss=loss, learning_rate=learning_rate)
+    return replace(record, metric=score / count * task.metric.scale)

@@ -49,9 +49,9 @@ class Plan:
 
 
 PLANS = {
-    ("mobilenet_v1", "fashion-mnist"): Plan({"width": 0.25}, epochs=5),
-    ("resnet20", "fashion-mnist"): Plan({"width": 16}, epochs=4),
-    ("vgg", "fashion-mnist"): Plan({"width": 16}, epochs=4, learning_rate=0.05),
+    ("mobilenet_v1", "fashion-mnist"): Plan({"width": 0.25}, epochs=12),
+    ("resnet20", "fashion-mnist"): Plan({"width": 16}, epochs=12),
+    ("vgg", "fashion-mnist"): Plan({"width": 16}, epochs=10, learning_rate=0.05),
     ("mobilenet_v1", "digits"): Plan({"width": 0.1875}, epochs=100, learning_rate=0.05),
     ("resnet20", "digits"): Plan({"width": 8}, epochs=40, learning_rate=0.05),
     ("vgg", "digits"): Plan({"width": 8}, epochs=60, learning_rate=0.05),

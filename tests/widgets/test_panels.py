@@ -5,6 +5,7 @@ import itertools
 import math
 
 import pytest
+from tables import table
 
 import slimlab as sl
 import slimlab_widgets as slw
@@ -33,10 +34,11 @@ def test_sensitivity_view_shows_every_cell(case):
 
 
 def test_an_interval_lies_around_the_metric_whichever_way_is_better():
-    accuracy = sl.Cell("a", 0.5, 88.0, 2.0, 1.0, 3.0, 100)
-    assert views._interval(accuracy, 90.0) == {"low": 87.0, "high": 89.0}
-    loss = sl.Cell("a", 0.5, 0.5, 0.2, 0.1, 0.4, 100)
-    ends = views._interval(loss, 0.3)
+    scan = table({"a": [2.0]}, (0.5,))  # of 90 %, 2 points lost, 1 to 3
+    assert views._interval(scan.cells[0], scan) == {"low": 87.0, "high": 89.0}
+    assert views.curves_view(scan)["curves"][0]["points"][0]["value"] == 88.0
+    loss = dataclasses.replace(scan, baseline=0.3, higher_is_better=False)
+    ends = views._interval(sl.Cell("a", 0.5, 0.5, 0.2, 0.1, 0.4, 100), loss)
     assert (ends["low"], ends["high"]) == (pytest.approx(0.4), pytest.approx(0.7))
 
 

@@ -67,8 +67,8 @@ def curves_view(sensitivity: Sensitivity | None) -> Json:
         points = [
             {
                 "ratio": float(cell.ratio),
-                "value": float(cell.metric),
-                **_interval(cell, sensitivity.baseline),
+                "value": float(sensitivity.value(cell.drop)),
+                **_interval(cell, sensitivity),
                 "drop": float(cell.drop),
             }
             for cell in cells
@@ -82,7 +82,8 @@ def curves_view(sensitivity: Sensitivity | None) -> Json:
         "baseline": _number(sensitivity.baseline),
         "criterion": sensitivity.criterion,
         "images": sensitivity.images,
-        "complete": sensitivity.complete,
+        "complete": sensitivity.exact,
+        "seen": min((cell.images for cell in sensitivity.cells), default=0),
         "measured": len(sensitivity.cells),
         "planned": len(sensitivity.layers) * len(sensitivity.ratios),
         "ratios": [float(ratio) for ratio in sensitivity.ratios],
@@ -212,12 +213,10 @@ def job_view(progress: Progress) -> Json:
     }
 
 
-def _interval(cell: Cell, baseline: float) -> Json:
-    """Ends of the metric's interval: those of the drop, seen from the measured metric."""
-    is_loss = abs(baseline + cell.drop - cell.metric) < abs(baseline - cell.drop - cell.metric)
-    sign = -1.0 if is_loss else 1.0
-    ends = sorted(cell.metric + sign * (cell.drop - end) for end in (cell.low, cell.high))
-    return {"low": float(ends[0]), "high": float(ends[1])}
+def _interval(cell: Cell, sensitivity: Sensitivity) -> Json:
+    """Ends of the interval of the metric: those of the drop, seen from the baseline."""
+    low, high = sorted(sensitivity.value(end) for end in (cell.low, cell.high))
+    return {"low": float(low), "high": float(high)}
 
 
 def _thinned(points: list[tuple[int, float]]) -> list[list[float]]:

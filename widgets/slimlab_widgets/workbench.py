@@ -20,6 +20,7 @@ from slimlab_widgets.jobs import Jobs, Progress, Runner, Work, in_thread, last_l
 from slimlab_widgets.panel import Panel
 from slimlab_widgets.panels import describe_history, that_cut
 from slimlab_widgets.publisher import Publisher
+from slimlab_widgets.scratch import Scratch
 from slimlab_widgets.screen import Screen
 from slimlab_widgets.state import Running, Settings, State, folder_for, parse_ratios, write_ratios
 
@@ -84,9 +85,9 @@ class Workbench(Panel):
         self._screen = Screen(self.graph, task, self._publisher)
         self._jobs = Jobs(self._on_progress, run=run)
         self._was_busy = False
-        images = min(1000, len(task.test))
+        self._scratch = Scratch()
         self._state = State(
-            settings=settings or Settings(images=images),
+            settings=settings or Settings(images=min(1000, len(task.test))),
             sensitivity=sensitivity,
             ratios=sl.Ratios({}),
             ratios_name="picked",
@@ -146,12 +147,13 @@ class Workbench(Panel):
     # The buttons.
 
     def scan(self, **settings: Any) -> None:
-        """Measure every layer at every ratio, with `images=`, `ratios=`, `criterion=`."""
+        """Measure every layer at every ratio; `images=`, `ratios=`, `criterion=`."""
         if isinstance(settings.get("ratios"), (tuple, list)):
             settings["ratios"] = write_ratios(tuple(settings["ratios"]))
         self.change(**settings)
         asked = self._state.settings
-        grid = works.Grid(parse_ratios(asked.ratios), asked.criterion, asked.images)
+        ratios, path = parse_ratios(asked.ratios), self._scratch.new_scan()
+        grid = works.Grid(ratios, asked.criterion, asked.images, path=path)
         self._jobs.start(works.scan(self.model, self.task, grid, keep=self._keep))
 
     def resume(self) -> None:
@@ -160,7 +162,7 @@ class Workbench(Panel):
         if known is None:
             msg = "There is no scan to resume. Press Scan first."
             raise SlimLabError(msg)
-        grid = works.Grid(known.ratios, known.criterion, known.images, known)
+        grid = works.Grid(known.ratios, known.criterion, known.images, known, self._scratch.scan)
         self._jobs.start(works.scan(self.model, self.task, grid, keep=self._keep))
 
     def stop(self) -> None:

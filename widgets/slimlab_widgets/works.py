@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
@@ -27,12 +28,13 @@ _UNITS = 100
 
 @dataclass(frozen=True)
 class Grid:
-    """What a scan measures: ratios, criterion, images a cell, and what is known already."""
+    """What a scan measures, what is known already, and the file that keeps what it measures."""
 
     ratios: tuple[float, ...]
     criterion: str
     images: int | None
     known: Sensitivity | None = None
+    path: Path | None = None
 
 
 def scan(
@@ -48,7 +50,8 @@ def scan(
         put(sensitivity)
         cells = len(sensitivity.layers) * len(sensitivity.ratios)
         if partial:
-            return f"Stopped. {len(sensitivity.cells)} of {cells} cells are kept; Resume goes on."
+            have = f"{len(sensitivity.cells)} of {cells} cells"
+            return f"Stopped. What was measured of {have} is kept; Resume goes on."
         return f"Scanned {cells} cells. Pick ratios: drag a point along its curve, or set them all."
 
     def steps() -> Steps:
@@ -59,6 +62,7 @@ def scan(
             criterion=grid.criterion,
             images=grid.images,
             known=grid.known,
+            path=grid.path,
         )
 
     return Work("scan", "Scanning", steps, done, lambda step: put(step.item))

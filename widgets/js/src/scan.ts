@@ -89,8 +89,9 @@ export class ScanControls implements Panel {
     if (!ratios) return text(this.note, "Ratios are numbers between 0 and 1: from:to:step, such as 0.1:0.9:0.1, or a list such as 0.3, 0.5, 0.7.");
     if (!curves.measured) return text(this.note, `${layers} layers × ${ratios.length} ratios = ${whole(layers * ratios.length)} cells to measure.`);
     const base = score(curves.baseline ?? 0, curves.unit ?? "");
-    const missing = curves.complete ? "all" : `${whole(curves.measured)} of ${whole(curves.planned ?? 0)}`;
+    const cells = curves.measured === curves.planned ? `all ${whole(curves.measured)}` : `${whole(curves.measured)} of ${whole(curves.planned ?? 0)}`;
+    const seen = curves.complete || !curves.seen ? "" : ` on ${whole(curves.seen)} of ${whole(curves.images ?? 0)} images`;
     this.note.title = `On ${whole(curves.images ?? 0)} test images, channels ranked by ${(curves.criterion ?? "").replace(/_/g, " ")}`;
-    text(this.note, `Measured ${missing}${curves.complete ? ` ${whole(curves.measured)}` : ""} cells; nothing pruned: ${base}.`);
+    text(this.note, `Measured ${cells} cells${seen}; nothing pruned: ${base}.`);
   }
 }

@@ -57,6 +57,8 @@ export interface CurvesView {
   images?: number;
   complete?: boolean;
   measured?: number;
+  /** Images that the least known cell was measured on. */
+  seen?: number;
   planned?: number;
   ratios?: number[];
   layers?: string[];

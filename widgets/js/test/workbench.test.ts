@@ -105,7 +105,7 @@ describe("the workbench", () => {
   it("shows how far a job is and how long yet", () => {
     const { model, el, button } = show();
     model.set("job_view", { kind: "scan", status: "running", done: 81, total: 243, left: 95, message: "Scanning: a" });
-    expect(el.querySelector(".slim-counts")!.textContent).toBe("81 / 243 cells, 1 min 35 s left");
+    expect(el.querySelector(".slim-counts")!.textContent).toBe("81 / 243 images, 1 min 35 s left");
     expect(el.querySelector('[role="progressbar"]')!.getAttribute("aria-valuenow")).toBe("33");
     button("stop").click();
     expect(model.sent).toEqual([{ event: "stop" }]);

@@ -17,7 +17,7 @@ def stopped_after(
 ) -> sl.Sensitivity:
     steps = sl.iter_scan_sensitivity(vgg, digits, known=known, **SMALL)
     for step in steps:
-        if step.item is not None and step.done >= cells:
+        if step.cells >= cells:
             break
     return sl.finish_early(steps)
 
@@ -67,10 +67,13 @@ def test_every_finished_cell_is_announced_with_the_table_so_far(
 ) -> None:
     steps = list(sl.iter_scan_sensitivity(vgg, digits, **SMALL))
     tables = [step.item for step in steps if step.item is not None]
-    assert [len(t.cells) for t in tables] == list(range(len(vgg_scan.cells) + 1))
+    assert [len(t.cells) for t in tables] == [0, *range(len(vgg_scan.cells) + 1)]
     assert tables[-1] == vgg_scan
     assert all(a.done <= b.done for a, b in itertools.pairwise(steps))
-    assert steps[-1].done == steps[-1].total == len(vgg_scan.cells)
+    assert steps[-1].done == steps[-1].total == 200 * len(vgg_scan.cells)
+    assert steps[-1].cells == len(vgg_scan.cells)
+    assert steps[-1].rate > 0
+    assert steps[-1].left == 0
 
 
 def test_stopping_before_the_first_cell_gives_an_empty_table(
@@ -88,7 +91,7 @@ def test_the_model_its_mode_and_gradients_are_left_alone(
     steps = sl.iter_scan_sensitivity(vgg, digits, ratios=[0.5], images=50)
     for step in steps:
         assert paddle.is_grad_enabled(), "gradients were left off for the consumer"
-        if step.done >= 2:
+        if step.cells >= 2:
             break
     steps.close()
     assert not vgg.training

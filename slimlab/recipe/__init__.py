@@ -1,0 +1,17 @@
+"""Floor 4. Recipes: a compression as a YAML file. Reads, checks and writes them; runs nothing."""
+
+from __future__ import annotations
+
+from slimlab.recipe.recipe import Recipe, load_recipe, recipe_schema, shipped_recipes
+from slimlab.recipe.strategies import Distill, FineTune, Prune, Quantize
+
+__all__ = [
+    "Distill",
+    "FineTune",
+    "Prune",
+    "Quantize",
+    "Recipe",
+    "load_recipe",
+    "recipe_schema",
+    "shipped_recipes",
+]

@@ -1,0 +1,104 @@
+"""Floor 2. What a runtime is, and the dictionary of those that there are. Knows none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slimlab.errors import TaskError, UnsupportedOpError, nearest
+
+Array = NDArray[np.float32]
+# Takes one array an input of the network, in its order; gives one an output.
+Compiled = Callable[[Sequence[Array]], list[Array]]
+
+
+class Runtime(Protocol):
+    """Compiles an ONNX model with static shapes for this machine.
+
+    Attributes
+    ----------
+    name
+        As tables show it.
+    dtypes
+        Precisions it can compute in on this machine; `"float32"` is always one.
+    """
+
+    name: str
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """Precisions that this machine's processor computes in."""
+        ...
+
+    def compile(
+        self, model: Any, *, dtype: str = "float32", threads: int | None = None
+    ) -> Compiled:
+        """Make a function of an `onnx.ModelProto`; `threads` are all of the machine's when None.
+
+        It and the function raise `UnsupportedOpError` for what the runtime can't do.
+        """
+        ...
+
+
+RUNTIMES: dict[str, Runtime] = {}
+
+
+def runtime(name: str) -> Callable[[type[Any]], type[Any]]:
+    """Register a class as a runtime under a name.
+
+    Examples
+    --------
+    >>> from slimlab.runtimes import RUNTIMES, runtime
+    >>> @runtime("nothing")
+    ... class Nothing:
+    ...     name = "nothing"
+    >>> del RUNTIMES["nothing"]
+    """
+
+    def register(kind: type[Any]) -> type[Any]:
+        RUNTIMES[name] = kind()
+        return kind
+
+    return register
+
+
+def refused(name: str, error: Exception) -> UnsupportedOpError:
+    """What a runtime's own error becomes."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    msg = f"{name} can't run this network: {first} Use runtime='paddle'."
+    return UnsupportedOpError(msg, runtime=name)
+
+
+def fastest(dtype: str = "float32", *, name: str | None = None) -> Runtime:
+    """Give the runtime to use for a precision, or the one that is asked for by name.
+
+    ONNX Runtime was the fastest in float32, and OpenVINO is the only one that computes in bfloat16.
+
+    Raises
+    ------
+    TaskError
+        For an unknown runtime, or a precision that it or this machine's processor hasn't.
+
+    Examples
+    --------
+    >>> from slimlab.runtimes import fastest
+    >>> fastest().name
+    'onnxruntime'
+    """
+    if name is not None and name not in RUNTIMES:
+        msg = f"No runtime {name!r}. {nearest(name, RUNTIMES)}"
+        raise TaskError(msg, runtime=name)
+    order = ("onnxruntime", "openvino") if name is None else (name,)
+    for candidate in order:
+        if dtype in RUNTIMES[candidate].dtypes:
+            return RUNTIMES[candidate]
+    have = {n: RUNTIMES[n].dtypes for n in order}
+    msg = (
+        f"No runtime computes in {dtype!r} on this machine: "
+        + "; ".join(f"{n} has {', '.join(d)}" for n, d in have.items())
+        + ". Use float32."
+    )
+    raise TaskError(msg, dtype=dtype)

@@ -1,0 +1,223 @@
+"""Floor 3. Logits of a network with one group's channels masked, for a chunk of images.
+
+Two meters give the same numbers: `Reference` runs the model itself in Paddle with the channels
+zeroed, `Fast` runs segments of the network on a runtime. Neither knows metrics or tables.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import onnx
+import paddle
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from paddle.nn import Layer
+
+from slimlab.evaluate import inference
+from slimlab.recalibrate import RunningAverage, calibration_batches
+from slimlab.runtimes import RUNTIMES, Compiled
+from slimlab.scan.blueprint import Blueprint
+from slimlab.scan.segments import OUTPUT, Network, Segment, segment
+from slimlab.surgery import Cut, zero
+from slimlab.task import Task
+
+Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Consecutive test images.
+
+    Attributes
+    ----------
+    start
+        Number of the first.
+    images
+        ``(n, channels, height, width)``.
+    """
+
+    start: int
+    images: NDArray[np.float32]
+
+
+class Meter(Protocol):
+    """Gives logits ``(n, classes)`` of a chunk."""
+
+    def whole(self, chunk: Chunk) -> Logits:
+        """Of the network as it is."""
+        ...
+
+    def pruned(self, chunk: Chunk, group: str, ratio: float) -> Logits:
+        """Of the network without the channels that go at this ratio."""
+        ...
+
+
+class Reference:
+    """The model itself, in Paddle; slow, and right by construction."""
+
+    def __init__(self, model: Layer, cuts: Mapping[tuple[str, float], tuple[Cut, ...]]) -> None:
+        self._model = model
+        self._scratch = copy.deepcopy(model)
+        self._cuts = cuts
+
+    def whole(self, chunk: Chunk) -> Logits:
+        """Run the model as it is."""
+        with inference(self._scratch):
+            made: Logits = self._scratch(paddle.to_tensor(chunk.images)).numpy()
+        return made
+
+    def pruned(self, chunk: Chunk, group: str, ratio: float) -> Logits:
+        """Run a copy with the channels' weights zeroed."""
+        with self._zeroed(self._cuts[group, ratio]):
+            return self.whole(chunk)
+
+    @contextmanager
+    def _zeroed(self, cuts: Sequence[Cut]) -> Iterator[None]:
+        zero(self._scratch, cuts)
+        try:
+            yield
+        finally:
+            source, target = self._model.state_dict(), self._scratch.state_dict()
+            for name in {cut.parameter for cut in cuts}:
+                target[name].set_value(source[name])
+
+
+class Recalibrated(Reference):
+    """The model in Paddle, with its BatchNorm statistics estimated anew for each pruned network."""
+
+    def __init__(
+        self,
+        model: Layer,
+        cuts: Mapping[tuple[str, float], tuple[Cut, ...]],
+        task: Task,
+        images: int,
+    ) -> None:
+        super().__init__(model, cuts)
+        self._calibration = list(calibration_batches(task, images=images, batch_size=images))
+        self._statistics: dict[tuple[str, float], dict[str, NDArray[np.float32]]] = {}
+
+    def pruned(self, chunk: Chunk, group: str, ratio: float) -> Logits:
+        """Run a copy with the channels' weights zeroed and statistics of its own."""
+        source, target = self._model.state_dict(), self._scratch.state_dict()
+        names = [n for n in source if n.endswith(("._mean", "._variance"))]
+        with self._zeroed(self._cuts[group, ratio]):
+            try:
+                if (group, ratio) not in self._statistics:
+                    average = RunningAverage(self._scratch)
+                    for x in self._calibration:
+                        average.add(x)
+                    self._statistics[group, ratio] = {n: target[n].numpy() for n in names}
+                for name, value in self._statistics[group, ratio].items():
+                    target[name].set_value(value)
+                return self.whole(chunk)
+            finally:
+                for name in names:
+                    target[name].set_value(source[name])
+
+
+class Fast:
+    """Segments of the network on a runtime.
+
+    What comes before a group's readers is computed once a chunk. A group whose channels are summed
+    without a weight (the product of queries and keys) can't be masked at its readers alone: for
+    such, the network with zeroed weights is compiled for each ratio.
+    """
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        self._blueprint = blueprint
+        self._runtime = RUNTIMES[blueprint.runtime]
+        self._compiled: OrderedDict[object, tuple[Compiled, int]] = OrderedDict()
+        self._border: tuple[int, dict[str, NDArray[np.float32]]] | None = None
+
+    @cached_property
+    def _network(self) -> Network:
+        return Network(onnx.ModelProto.FromString(self._blueprint.network))
+
+    @cached_property
+    def _segments(self) -> dict[str, Segment | None]:
+        return {
+            name: segment(self._network, name, reads.readers, reads.makers)
+            for name, reads in self._blueprint.groups.items()
+        }
+
+    @cached_property
+    def _outputs(self) -> list[str]:
+        """What the run of the whole network gives: the logits, then all that segments take."""
+        found = [s.border for s in self._segments.values() if s is not None]
+        names = dict.fromkeys(name for border in found for name in border)
+        entries = {info.name for info in self._network.model.graph.input}
+        return [OUTPUT, *(name for name in names if name not in entries)]
+
+    def whole(self, chunk: Chunk) -> Logits:
+        """Run the network, and keep what its segments will take."""
+        return self._values(chunk)[OUTPUT][: len(chunk.images)]
+
+    def pruned(self, chunk: Chunk, group: str, ratio: float) -> Logits:
+        """Run the group's segment on what `whole` kept."""
+        cut = self._segments[group]
+        if cut is None:
+            run = self._keep((group, ratio), lambda: self._zeroed(group, ratio))
+            made = run([self._padded(chunk)])
+        else:
+            values = self._values(chunk)
+            run = self._keep(group, lambda: cut.model)
+            masks = cut.masks(self._blueprint.kept[group, ratio])
+            made = run([*(values[name] for name in cut.border), *masks])
+        return made[0][: len(chunk.images)]
+
+    def _values(self, chunk: Chunk) -> dict[str, NDArray[np.float32]]:
+        if self._border is None or self._border[0] != chunk.start:
+            self._border = None  # give the memory back first
+            image = self._network.model.graph.input[0].name
+            x = self._padded(chunk)
+            made = self._keep("", self._prefix)([x])
+            values = dict(zip(self._outputs, made, strict=True))
+            self._border = (chunk.start, {image: x, **values})
+        return self._border[1]
+
+    def _prefix(self) -> onnx.ModelProto:
+        network = self._network
+        entries = [info.name for info in network.model.graph.input]
+        return network.part("whole", network.nodes, entries, self._outputs)
+
+    def _zeroed(self, group: str, ratio: float) -> onnx.ModelProto:
+        model: onnx.ModelProto = onnx.ModelProto.FromString(self._blueprint.network)
+        tensors = {one.name: one for one in model.graph.initializer}
+        for cut in self._blueprint.cuts[group, ratio]:
+            if cut.parameter in tensors and not cut.parameter.endswith("._variance"):
+                value = np.array(numpy_helper.to_array(tensors[cut.parameter]))
+                np.moveaxis(value, cut.axis, 0)[list(cut.removed)] = 0
+                tensors[cut.parameter].CopyFrom(numpy_helper.from_array(value, cut.parameter))
+        return model
+
+    def _keep(self, key: object, model: Callable[[], onnx.ModelProto]) -> Compiled:
+        """Compile once; the least used are forgotten when their weights take too much memory."""
+        if key not in self._compiled:
+            made, one = model(), self._blueprint
+            run = self._runtime.compile(made, dtype=one.dtype, threads=one.threads)
+            # The runtime lays weights out anew and holds both for a while.
+            size = 2 * sum(len(w.raw_data) for w in made.graph.initializer)
+            self._compiled[key] = (run, size)
+            while len(self._compiled) > 1 and self._held > one.memory // 2:
+                self._compiled.popitem(last=False)
+        self._compiled.move_to_end(key)
+        return self._compiled[key][0]
+
+    @property
+    def _held(self) -> int:
+        return sum(size for _, size in self._compiled.values())
+
+    def _padded(self, chunk: Chunk) -> NDArray[np.float32]:
+        """The images, filled up to the batch that the network takes; images don't meet."""
+        missing = self._blueprint.batch - len(chunk.images)
+        if not missing:
+            return np.ascontiguousarray(chunk.images)
+        return np.pad(chunk.images, [(0, missing), *[(0, 0)] * (chunk.images.ndim - 1)])

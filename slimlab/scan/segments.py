@@ -1,0 +1,277 @@
+"""Floor 3. Cuts an ONNX network in two for each channel group: what pruning can't change, and what
+follows.
+
+Masking a group's channels where they are *read* gives the same output as removing them. So the
+values before the readers are computed once, and a segment computes only what depends on the
+readers, with the mask as one more input. Which values lie on the border is found by following the
+graph: residual additions, concatenations and several readers need no case of their own.
+
+Knows ONNX graphs; knows no model, no ratios and no runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+OUTPUT = "output_0"
+# Operators that treat channels apart, or move them: they can stand between where a channel is made
+# and where it is read. One that sums channels without a weight is not among them, for it would see
+# channels that the mask has not met yet.
+_APART = frozenset(
+    word
+    for line in (
+        "Abs Add AveragePool BatchNormalization Cast Clip Concat Div Dropout Elu Erf Exp",
+        "Flatten Gelu GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish Identity",
+        "LeakyRelu Log MaxPool InstanceNormalization Mish Mul Neg PRelu Pad Pow",
+        "Reciprocal Relu Reshape Resize Selu Sigmoid Slice Softplus Softsign Split Sqrt",
+        "Squeeze Sub Sum Tanh Transpose Unsqueeze",
+    )
+    for word in line.split()
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A place where a group's channels are read.
+
+    Attributes
+    ----------
+    value
+        The tensor that is read.
+    axis
+        Its axis along which the channels lie, counted from the front.
+    channels
+        Shape of that axis: the group's channel at each index, or -1 for those of other groups.
+    rank
+        Number of the tensor's axes.
+    """
+
+    value: str
+    axis: int
+    rank: int
+    channels: NDArray[np.int64]
+
+    @property
+    def mask_shape(self) -> list[int]:
+        """Shape of a mask that is multiplied with the tensor."""
+        return [len(self.channels) if n == self.axis else 1 for n in range(self.rank)]
+
+
+class Network:
+    """An ONNX model with static shapes, and who makes and reads its values."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.model = model
+        graph = model.graph
+        self.nodes = list(graph.node)
+        self.initializers = {one.name: one for one in graph.initializer}
+        infos = [*graph.value_info, *graph.input, *graph.output]
+        self.infos = {info.name: info for info in infos}
+
+    @cached_property
+    def readers(self) -> dict[str, list[int]]:
+        """Value to the positions of the nodes that take it."""
+        found: dict[str, list[int]] = {}
+        for position, node in enumerate(self.nodes):
+            for name in dict.fromkeys(node.input):
+                found.setdefault(name, []).append(position)
+        return found
+
+    def shape(self, value: str) -> tuple[int, ...]:
+        """Static shape of a value, batch included."""
+        dims = self.infos[value].type.tensor_type.shape.dim
+        return tuple(int(dim.dim_value) for dim in dims)
+
+    def after(self, positions: Iterable[int]) -> list[int]:
+        """These nodes and all that depend on them, in execution order."""
+        found = set(positions)
+        made = {out for position in found for out in self.nodes[position].output}
+        for position in range(min(found, default=0), len(self.nodes)):
+            node = self.nodes[position]
+            if position in found or any(name in made for name in node.input):
+                found.add(position)
+                made.update(node.output)
+        return sorted(found)
+
+    def part(
+        self,
+        name: str,
+        nodes: Sequence[onnx.NodeProto],
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+    ) -> onnx.ModelProto:
+        """A model of some nodes; the infos of inputs and outputs must be known."""
+        taken = {one for node in nodes for one in node.input}
+        graph = helper.make_graph(
+            list(nodes),
+            name,
+            [self.infos[one] for one in inputs],
+            [self.infos[one] for one in outputs],
+            initializer=[self.initializers[n] for n in self.initializers if n in taken],
+        )
+        model = helper.make_model(graph, opset_imports=self.model.opset_import)
+        model.ir_version = self.model.ir_version
+        return model
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """What has to be computed again when a group's channels are masked.
+
+    Attributes
+    ----------
+    group
+        Name of the group.
+    border
+        Values of the whole network that it takes, in the order of its first inputs.
+    sites
+        Where the masks go; one more input each, after the border.
+    model
+        The ONNX model; its only output is that of the network.
+    """
+
+    group: str
+    border: tuple[str, ...]
+    sites: tuple[Site, ...]
+    model: onnx.ModelProto
+
+    def masks(self, kept: Sequence[int]) -> list[NDArray[np.float32]]:
+        """The mask inputs that leave these channels of the group."""
+        made = []
+        for site in self.sites:
+            open_ = np.isin(site.channels, kept) | (site.channels < 0)
+            made.append(open_.astype(np.float32).reshape(site.mask_shape))
+        return made
+
+
+def segment(
+    network: Network,
+    group: str,
+    reads: Sequence[tuple[str, int, NDArray[np.int64]]],
+    makers: Sequence[str],
+) -> Segment | None:
+    """Cut out what follows the readers of a group; None where masking the readers is not enough.
+
+    Parameters
+    ----------
+    network
+        The whole network.
+    group
+        Name of the group.
+    reads
+        Parameter, axis, and indices ``(width, k)`` of each axis that reads the channels.
+    makers
+        Parameters that make the channels.
+    """
+    found: dict[tuple[str, int], tuple[Site, list[int]]] = {}
+    for parameter, axis, indices in reads:
+        for position in network.readers.get(parameter, ()):
+            site = _site(network, position, parameter, axis, indices)
+            if site is None:
+                return None
+            known, positions = found.setdefault((site.value, site.axis), (site, []))
+            if not np.array_equal(known.channels, site.channels):
+                return None
+            positions.append(position)
+    readers = {position for _, positions in found.values() for position in positions}
+    if not readers or not _apart_between(network, makers, readers):
+        return None
+    return _cut_out(network, group, list(found.values()))
+
+
+def _site(
+    network: Network, position: int, parameter: str, axis: int, indices: NDArray[np.int64]
+) -> Site | None:
+    """Where a node reads channels by one axis of a parameter; None for operators not known here."""
+    node = network.nodes[position]
+    if len(node.input) < 2 or node.input[1] != parameter:
+        return None
+    value = node.input[0]
+    if value in network.initializers or value not in network.infos:
+        return None
+    shape = network.shape(value)
+    weight = tuple(network.initializers[parameter].dims)
+    repeats = 1
+    if node.op_type == "Conv" and axis == 1:
+        along, repeats = 1, _attribute(node, "group", 1)
+    elif node.op_type == "ConvTranspose" and axis == 0:
+        along = 1
+    elif node.op_type == "MatMul" and axis == len(weight) - 2 and len(weight) == 2:
+        along = len(shape) - 1
+    else:
+        return None
+    channels = np.full(weight[axis], -1, dtype=np.int64)
+    for channel, own in enumerate(indices):
+        channels[own] = channel
+    channels = np.tile(channels, repeats)
+    return Site(value, along, len(shape), channels) if len(channels) == shape[along] else None
+
+
+def _attribute(node: onnx.NodeProto, name: str, default: int) -> int:
+    return next((int(a.i) for a in node.attribute if a.name == name), default)
+
+
+def _apart_between(network: Network, makers: Sequence[str], readers: set[int]) -> bool:
+    """Whether channels are only carried, each for itself, from their makers to the readers."""
+    seen: set[int] = set()
+    todo = [p for maker in makers for p in network.readers.get(maker, ())]
+    first = set(todo)
+    while todo:
+        position = todo.pop()
+        if position in seen or (position in readers and position not in first):
+            continue
+        seen.add(position)
+        node = network.nodes[position]
+        if position not in first and not _carries(network, node):
+            return False
+        todo += [p for name in node.output for p in network.readers.get(name, ())]
+    return True
+
+
+def _carries(network: Network, node: onnx.NodeProto) -> bool:
+    if node.op_type in _APART:
+        return True
+    if node.op_type == "ReduceMean":
+        axes = next((list(a.ints) for a in node.attribute if a.name == "axes"), [])
+        return len(network.shape(node.input[0])) == 4 and bool(axes) and set(axes) <= {2, 3, -1, -2}
+    if node.op_type in {"Conv", "ConvTranspose"}:
+        return _attribute(node, "group", 1) > 1 and node.input[1] in network.initializers
+    return False
+
+
+def _cut_out(network: Network, group: str, found: Sequence[tuple[Site, list[int]]]) -> Segment:
+    renamed: dict[int, str] = {}
+    masks: dict[int, list[onnx.NodeProto]] = {}
+    infos = {}
+    for number, (site, positions) in enumerate(found):
+        mask, masked = f"mask_{number}", f"masked_{number}"
+        infos[mask] = helper.make_tensor_value_info(mask, TensorProto.FLOAT, site.mask_shape)
+        node = helper.make_node("Mul", [site.value, mask], [masked], name=masked)
+        renamed.update(dict.fromkeys(positions, masked))
+        masks.setdefault(min(positions), []).append(node)
+    nodes: list[onnx.NodeProto] = []
+    for position in network.after(renamed):
+        nodes += masks.get(position, [])
+        node = network.nodes[position]
+        if position in renamed:
+            node = onnx.NodeProto.FromString(node.SerializeToString())
+            node.input[0] = renamed[position]  # what the weight is multiplied with
+        nodes.append(node)
+    border = _border(network, nodes, infos)
+    network.infos.update(infos)
+    model = network.part(group, nodes, [*border, *infos], [OUTPUT])
+    return Segment(group, tuple(border), tuple(site for site, _ in found), model)
+
+
+def _border(network: Network, nodes: Sequence[onnx.NodeProto], masks: Iterable[str]) -> list[str]:
+    """What the nodes take that none of them makes."""
+    made = {name for node in nodes for name in node.output}.union(masks)
+    taken = dict.fromkeys(name for node in nodes for name in node.input if name)
+    return [name for name in taken if name not in made and name not in network.initializers]
