@@ -66,6 +66,14 @@ from slimlab.scan import (
     merge_scans,
     scan_sensitivity,
 )
+from slimlab.search import (
+    AutoResult,
+    IterativeResult,
+    auto_prune,
+    iter_auto_prune,
+    iter_iterative_prune,
+    iterative_prune,
+)
 from slimlab.sensitivity import Cell, Sensitivity
 from slimlab.steps import Step, finish_early
 from slimlab.task import Metric, Task
@@ -113,6 +121,12 @@ __all__ = [
     "prune",
     "recalibrate_bn",
     "iter_recalibrate_bn",
+    "auto_prune",
+    "iter_auto_prune",
+    "AutoResult",
+    "iterative_prune",
+    "iter_iterative_prune",
+    "IterativeResult",
     "fine_tune",
     "iter_fine_tune",
     "History",

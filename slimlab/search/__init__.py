@@ -6,10 +6,12 @@ fine-tuning reports.
 
 from __future__ import annotations
 
-from slimlab.search.auto import AutoResult, AutoSettings, Tried, auto_prune, iter_auto_prune
+from slimlab.search.auto import auto_prune, iter_auto_prune
 from slimlab.search.candidates import Candidate, candidate_ratios, candidates
+from slimlab.search.contest import AutoResult, AutoSettings, Tried
 from slimlab.search.iterative import (
     IterativeResult,
+    IterativeSettings,
     Round,
     iter_iterative_prune,
     iterative_prune,
@@ -21,6 +23,7 @@ __all__ = [
     "AutoSettings",
     "Candidate",
     "IterativeResult",
+    "IterativeSettings",
     "Round",
     "Tried",
     "auto_prune",

@@ -111,9 +111,7 @@ def anneal(
     return best
 
 
-def to_budget(
-    graph: Graph, budget: Budget, proposal: Mapping[str, float], scope: Scope
-) -> Ratios:
+def to_budget(graph: Graph, budget: Budget, proposal: Mapping[str, float], scope: Scope) -> Ratios:
     """The ratios `1 - (1 - proposal) ** power` of the smallest power that meets a budget.
 
     Every layer keeps a power of the share that was proposed, so that their order stays, and any

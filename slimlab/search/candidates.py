@@ -5,8 +5,8 @@ A candidate is a value; `candidate_ratios` carries it out. Knows no fine-tuning 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from paddle.nn import Layer
 
@@ -28,7 +28,6 @@ from slimlab.task import Task
 
 SCANNED = ("budget", "drop")
 ALLOCATIONS = (*SCANNED, "uniform", *(f"scores-{name}" for name in NORMALISERS))
-UNIFORM = 0.002  # how close a uniform ratio is brought to a budget
 EVIDENCE = 64  # images for criteria that need data
 
 
@@ -62,7 +61,7 @@ class Candidate:
 
     allocation: str
     criterion: str = "l1_norm"
-    scope: Scope = Scope()
+    scope: Scope = Scope()  # noqa: RUF009 - frozen
     ratios: Ratios | None = None
 
     def __post_init__(self) -> None:
@@ -104,6 +103,11 @@ def candidates(
     return tuple(Candidate(a, c, s) for s in scopes for c in criteria for a in allocations)
 
 
+def held_out(task: Task) -> Task:
+    """The task with its calibration images where tests are: choosing must not see test images."""
+    return replace(task, test=task.calibration)
+
+
 def scan_criterion(criterion: str, scanned: Sequence[str]) -> str:
     """The criterion whose scan a candidate reads: its own where that can be scanned, else L1."""
     return criterion if criterion in scanned else "l1_norm"
@@ -126,7 +130,7 @@ def candidate_ratios(
     model, graph, task
         What is pruned; the task's calibration images serve criteria that need data.
     budget
-        What is met; for uniform ratios to within 0.2 % of the network.
+        What is met.
     sensitivity
         The scan, for candidates that need one.
 
@@ -155,14 +159,20 @@ def candidate_ratios(
 
 
 def _uniform(graph: Graph, budget: Budget, scope: Scope) -> Ratios:
-    """One ratio for all layers that meets every share: the largest of those that each needs."""
-    reachable(graph, scope).check(budget, tolerance=UNIFORM)
-    found = [
-        uniform_ratios(graph, scope=scope, tolerance=UNIFORM, **_only(name, share))
-        for name, share in budget.shares.items()
-    ]
-    return max(found, key=lambda ratios: sum(ratios.values()))
+    """The least ratio, the same for all layers, that meets every share."""
+    reachable(graph, scope).check(budget)
+    widths = {group.name: group.width for group in scope.groups(graph)}
+    whole = graph.cost.totals()
 
+    def meets(ratio: float) -> bool:
+        small = graph.cost.totals({n: scope.kept(width, ratio) for n, width in widths.items()})
+        return all(
+            1 - getattr(small, name) / max(1, getattr(whole, name)) >= share
+            for name, share in budget.shares.items()
+        )
 
-def _only(name: str, share: float) -> Mapping[str, float]:
-    return {name: share}
+    low, high = 0.0, 1 - 1e-9  # reachable: all that the scope allows is gone at the upper end
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if meets(middle) else (middle, high)
+    return uniform_ratios(graph, ratio=high, scope=scope)

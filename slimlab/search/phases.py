@@ -17,9 +17,6 @@ class Phases(Generic[T]):
 
     Attributes
     ----------
-    stopped
-        Whether the work was asked to stop; the phase under way gave what it had, and whoever runs
-        the phases begins no other.
     item
         The result so far, given with each step.
 
@@ -39,9 +36,15 @@ class Phases(Generic[T]):
     """
 
     def __init__(self, total: int) -> None:
-        self.stopped = False
+        self._stopped = False
         self.item: T | None = None
         self._total, self._finished = total, 0
+
+    def stopped(self) -> bool:
+        """Whether the work was asked to stop: the phase under way gave what it had, and whoever
+        runs the phases begins no other.
+        """
+        return self._stopped
 
     def run(
         self, steps: Generator[Step[Any], None, R], label: str
@@ -56,7 +59,7 @@ class Phases(Generic[T]):
         except StopIteration as end:
             value = end.value
         except Stopped:
-            self.stopped = True
+            self._stopped = True
             try:
                 value = finish_early(steps)
             except Stopped:
@@ -72,7 +75,7 @@ class Phases(Generic[T]):
         try:
             yield self._step(0, label)
         except Stopped:
-            self.stopped = True
+            self._stopped = True
 
     def _step(self, units: int, label: str) -> Step[T]:
         whole = UNITS * self._total
