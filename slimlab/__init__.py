@@ -69,10 +69,13 @@ from slimlab.scan import (
 from slimlab.search import (
     AutoResult,
     IterativeResult,
+    TimedRatios,
     auto_prune,
     iter_auto_prune,
     iter_iterative_prune,
+    iter_ratios_for_latency,
     iterative_prune,
+    ratios_for_latency,
 )
 from slimlab.sensitivity import Cell, Sensitivity
 from slimlab.steps import Step, finish_early
@@ -108,6 +111,9 @@ __all__ = [
     "uniform_ratios",
     "ratios_within_drop",
     "ratios_for_budget",
+    "ratios_for_latency",
+    "iter_ratios_for_latency",
+    "TimedRatios",
     "ratios_from_scores",
     "score_channels",
     "reachable",

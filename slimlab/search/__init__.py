@@ -17,6 +17,7 @@ from slimlab.search.iterative import (
     iterative_prune,
     step_shares,
 )
+from slimlab.search.timed import TimedRatios, iter_ratios_for_latency, ratios_for_latency
 
 __all__ = [
     "AutoResult",
@@ -25,12 +26,15 @@ __all__ = [
     "IterativeResult",
     "IterativeSettings",
     "Round",
+    "TimedRatios",
     "Tried",
     "auto_prune",
     "candidate_ratios",
     "candidates",
     "iter_auto_prune",
     "iter_iterative_prune",
+    "iter_ratios_for_latency",
     "iterative_prune",
+    "ratios_for_latency",
     "step_shares",
 ]
