@@ -66,6 +66,17 @@ from slimlab.scan import (
     merge_scans,
     scan_sensitivity,
 )
+from slimlab.search import (
+    AutoResult,
+    IterativeResult,
+    TimedRatios,
+    auto_prune,
+    iter_auto_prune,
+    iter_iterative_prune,
+    iter_ratios_for_latency,
+    iterative_prune,
+    ratios_for_latency,
+)
 from slimlab.sensitivity import Cell, Sensitivity
 from slimlab.steps import Step, finish_early
 from slimlab.task import Metric, Task
@@ -100,6 +111,9 @@ __all__ = [
     "uniform_ratios",
     "ratios_within_drop",
     "ratios_for_budget",
+    "ratios_for_latency",
+    "iter_ratios_for_latency",
+    "TimedRatios",
     "ratios_from_scores",
     "score_channels",
     "reachable",
@@ -113,6 +127,12 @@ __all__ = [
     "prune",
     "recalibrate_bn",
     "iter_recalibrate_bn",
+    "auto_prune",
+    "iter_auto_prune",
+    "AutoResult",
+    "iterative_prune",
+    "iter_iterative_prune",
+    "IterativeResult",
     "fine_tune",
     "iter_fine_tune",
     "History",

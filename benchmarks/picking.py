@@ -1,0 +1,236 @@
+"""Ways to pick pruning ratios, at equal MACs and with the same fine-tuning: which loses least.
+
+Every run is appended to a file of JSON lines as soon as it is over, and is not made again: stop and
+start as you like. Ratios are picked on calibration images only; test images measure. The table is
+written between the markers of `docs/picking.md`, from the runs of the same settings.
+
+    python benchmarks/picking.py --results picking.jsonl --table docs/picking.md
+    python benchmarks/picking.py --results picking.jsonl --minutes 60 --arms uniform budget auto
+    python benchmarks/picking.py --results picking.jsonl --table docs/picking.md --minutes 0
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import slimlab as sl
+from slimlab.allocate import Budget
+from slimlab.loaders import ArrayLoader
+from slimlab.search import AutoSettings, Candidate, auto_prune, candidate_ratios
+from slimlab.train import Training
+
+ARMS = ("uniform", "drop", "budget", "scores-lamp", "scores-isomorphic", "auto")
+SETTINGS = ("task", "epochs", "train_images", "test_images", "scan_images", "learning_rate")
+START, END = "<!-- generated: picking -->", "<!-- end -->"
+LATENCY = {"batch": 32, "runs": 20}
+
+
+class Network:
+    """A network of the zoo with what all its runs share: graph, scan, and picks, each made once."""
+
+    def __init__(self, name: str, options: argparse.Namespace) -> None:
+        self.name, self._options = name, options
+        full = sl.load_task(options.task)
+        x, y = next(iter(full.train.batches(options.train_images, seed=0)))
+        self.task = replace(full, train=ArrayLoader(x.numpy(), y.numpy()))
+        self.model = sl.load_model(name, full)
+        self.graph = sl.trace(self.model, full.example)
+        self._calibration = replace(full, test=full.calibration)
+        self._scan: sl.Sensitivity | None = None
+        self._picks: dict[tuple[str, float], tuple[sl.Ratios, str, float]] = {}
+
+    @property
+    def scan(self) -> sl.Sensitivity:
+        """Sensitivity by L1 norms, on calibration images."""
+        if self._scan is None:
+            images = self._options.scan_images
+            self._scan = sl.scan_sensitivity(
+                self.model, self._calibration, images=images, progress=False
+            )
+        return self._scan
+
+    def pick(self, arm: str, macs: float) -> tuple[sl.Ratios, str, float]:
+        """Ratios, what was chosen in a word, and the seconds it took (with its scan, if any)."""
+        if (arm, macs) not in self._picks:
+            began = time.monotonic()
+            if arm == "auto":
+                found = auto_prune(
+                    self.model,
+                    self._calibration,
+                    macs=macs,
+                    sensitivity=self.scan,
+                    epochs=0,
+                    settings=AutoSettings(),
+                    progress=False,
+                ).winner
+                ratios, chosen = found.ratios, found.candidate.allocation
+            else:
+                way = Candidate(arm)
+                scan = self.scan if way.needs_scan else None
+                budget = Budget(macs=macs)
+                ratios = candidate_ratios(
+                    way, self.model, self.graph, self._calibration, budget, scan
+                )
+                chosen = arm
+            self._picks[arm, macs] = (ratios, chosen, time.monotonic() - began)
+        return self._picks[arm, macs]
+
+    def run(self, arm: str, macs: float, seed: int) -> dict[str, Any]:
+        """Prune, measure, fine-tune, measure."""
+        options = self._options
+        ratios, chosen, seconds = self.pick(arm, macs)
+        small = sl.prune(self.model, sl.plan_pruning(self.model, self.graph, ratios))
+        before = sl.evaluate(small, self.task, images=options.test_images)["top1"]
+        if arm == "auto":  # a part of it, and the only arm that has it
+            small = sl.recalibrate_bn(small, self.task)
+        settings = Training(evaluate_images=options.test_images, evaluate_every=options.epochs)
+        tuned, _ = sl.fine_tune(
+            small,
+            self.task,
+            epochs=options.epochs,
+            learning_rate=options.learning_rate,
+            seed=seed,
+            training=settings,
+            progress=False,
+        )
+        whole, cut = (
+            sl.measure_latency(m, self.task.example, **LATENCY).median_ms
+            for m in (self.model, tuned)
+        )
+        seen = sl.preview(self.graph, ratios)
+        return {
+            "chosen": chosen,
+            "macs_removed": seen.macs_removed,
+            "bytes_removed": seen.bytes_removed,
+            "latency_ratio": cut
+            / whole,  # measured one after the other: the machine's mood cancels
+            "before": before,
+            "after": sl.evaluate(tuned, self.task, images=options.test_images)["top1"],
+            "unpruned": sl.evaluate(self.model, self.task, images=options.test_images)["top1"],
+            "pick_seconds": seconds,
+            "ratios": ratios.to_dict(),
+        }
+
+
+def keys(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Every run by all that decides its result, whole comparisons first."""
+    shared = {name: getattr(options, name) for name in SETTINGS}
+    for macs in options.macs:
+        for seed in options.seeds:
+            for network in options.networks:
+                for arm in options.arms:
+                    yield {**shared, "network": network, "macs": macs, "seed": seed, "arm": arm}
+
+
+def read(path: Path) -> dict[str, dict[str, Any]]:
+    """The runs that are there; a line that was cut off is left out."""
+    found: dict[str, dict[str, Any]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        found[json.dumps(row["key"], sort_keys=True)] = row
+    return found
+
+
+def table(options: argparse.Namespace, rows: Sequence[dict[str, Any]]) -> str:
+    """Markdown: a row for each network, target and arm."""
+    shared = ", ".join(f"{name}={getattr(options, name)}" for name in SETTINGS)
+    lines = [
+        f"`{shared}`",
+        "",
+        "| network | MACs to remove | arm | seeds | removed | bytes removed | latency ratio "
+        "| before | after | sd | lost | against uniform |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    groups: dict[tuple[str, float, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        key = row["key"]
+        groups.setdefault((key["network"], key["macs"], key["arm"]), []).append(row)
+    for (network, macs, arm), found in sorted(groups.items()):
+        plain = {r["key"]["seed"]: r["after"] for r in groups.get((network, macs, "uniform"), [])}
+        seeds = {r["key"]["seed"]: r["after"] for r in found}
+        gains = [seeds[s] - plain[s] for s in seeds if s in plain]
+        after = list(seeds.values())
+        mean = {
+            name: statistics.mean(r[name] for r in found)
+            for name in ("macs_removed", "bytes_removed", "latency_ratio", "before", "unpruned")
+        }
+        name = f"{arm} ({found[0]['chosen']})" if arm == "auto" else arm
+        spread = f"{statistics.stdev(after):.2f}" if len(after) > 1 else ""
+        gain = f"{statistics.mean(gains):+.2f} ± {_error(gains)}" if gains else ""
+        lines.append(
+            f"| {network} | {macs:.0%} | {name} | {len(after)} | {mean['macs_removed']:.1%} "
+            f"| {mean['bytes_removed']:.1%} | {mean['latency_ratio']:.2f} | {mean['before']:.2f} "
+            f"| {statistics.mean(after):.2f} | {spread} "
+            f"| {mean['unpruned'] - statistics.mean(after):.2f} | {gain} |"
+        )
+    return "\n".join(lines)
+
+
+def _error(gains: Sequence[float]) -> str:
+    """Standard error of a mean gain over seeds."""
+    return f"{np.std(gains, ddof=1) / len(gains) ** 0.5:.2f}" if len(gains) > 1 else "?"
+
+
+def write(path: Path, text: str) -> None:
+    """Put the table between the markers of a page."""
+    page = path.read_text(encoding="utf-8")
+    head, rest = page.split(START)
+    _, tail = rest.split(END)
+    path.write_text(f"{head}{START}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the runs that are not there yet, until time is over, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--task", default="fashion-mnist")
+    parser.add_argument("--networks", nargs="+", default=["mobilenet_v1", "resnet20"])
+    parser.add_argument("--macs", type=float, nargs="+", default=[0.5, 0.7, 0.3])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--train-images", type=int, default=58_976)
+    parser.add_argument("--test-images", type=int, default=10_000)
+    parser.add_argument("--scan-images", type=int, default=1024, help="of the calibration images")
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--minutes", type=float, default=1e6, help="no run is begun after these")
+    parser.add_argument("--results", type=Path, default=Path("picking.jsonl"))
+    parser.add_argument("--table", type=Path, help="page with markers to write the table into")
+    options = parser.parse_args(arguments)
+    began, networks, known = time.monotonic(), {}, read(options.results)
+    for key in keys(options):
+        name = json.dumps(key, sort_keys=True)
+        if name in known or time.monotonic() - began > 60 * options.minutes:
+            continue
+        network = networks.setdefault(key["network"], None) or Network(key["network"], options)
+        networks[key["network"]] = network
+        known[name] = {"key": key, **network.run(key["arm"], key["macs"], key["seed"])}
+        with options.results.open("a", encoding="utf-8") as file:
+            file.write("\n" * _unfinished(options.results) + json.dumps(known[name]) + "\n")
+        print(name, f"{known[name]['before']:.2f} -> {known[name]['after']:.2f}", flush=True)
+    wanted = [json.dumps(key, sort_keys=True) for key in keys(options)]
+    text = table(options, [known[name] for name in wanted if name in known])
+    print(text)
+    if options.table is not None:
+        write(options.table, text)
+
+
+def _unfinished(path: Path) -> bool:
+    """Whether the last line was cut off."""
+    content = path.read_bytes() if path.exists() else b""
+    return bool(content) and not content.endswith(b"\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,239 @@
+"""Floor 4. Candidates cut, measured and ranked: the state of a search, and what it tells.
+
+Ranks on calibration images; knows no scan of its own and no fine-tuning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from paddle.nn import Layer
+
+from slimlab.allocate import Budget, Preview, preview
+from slimlab.errors import PlanError
+from slimlab.evaluate import image_count, per_image
+from slimlab.graph import Graph
+from slimlab.grouping import trace
+from slimlab.plan import plan_pruning
+from slimlab.prune import prune
+from slimlab.ratios import Ratios
+from slimlab.recalibrate import batch_norms, recalibrate_bn
+from slimlab.search.annealing import anneal
+from slimlab.search.candidates import Candidate, candidate_ratios, held_out
+from slimlab.sensitivity import Sensitivity, paired_interval
+from slimlab.steps import Step
+from slimlab.task import Task
+from slimlab.train import History
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class AutoSettings:
+    """What is rarely changed about automatic pruning.
+
+    Attributes
+    ----------
+    images
+        Calibration images to rank on.
+    recalibration
+        Calibration images to estimate BatchNorm statistics on.
+    scan
+        Settings of `scan_sensitivity` for candidates that need a scan.
+    tries
+        Ratios that simulated annealing tries, from the best of the other candidates on; 0 leaves it
+        out.
+    seed
+        Of annealing and fine-tuning.
+    """
+
+    images: int = 512
+    recalibration: int = 256
+    scan: Mapping[str, Any] = field(default_factory=lambda: {"images": 500})
+    tries: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A candidate, cut and measured.
+
+    Attributes
+    ----------
+    candidate, ratios
+        What it was.
+    preview
+        Its cost.
+    as_cut, re_estimated
+        Main metric on the calibration images right after the cut, and with BatchNorm statistics
+        estimated anew.
+    """
+
+    candidate: Candidate
+    ratios: Ratios
+    preview: Preview
+    as_cut: float
+    re_estimated: float
+
+
+@dataclass(frozen=True)
+class AutoResult:
+    """What was tried, why one won, and what became of it.
+
+    Attributes
+    ----------
+    tried
+        The candidates, best first.
+    metric
+        The name of what they were ranked by.
+    why
+        A sentence: by how much the first won, and whether that can be told from chance.
+    model, history
+        The winner, fine-tuned; the model as it was cut where fine-tuning was not reached or not
+        asked for, and None where nothing was.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> sl.AutoResult().to_frame().columns.tolist()[0]
+    'candidate'
+    """
+
+    tried: tuple[Tried, ...] = ()
+    metric: str = ""
+    why: str = ""
+    model: Layer | None = field(default=None, compare=False, repr=False)
+    history: History | None = None
+
+    @property
+    def winner(self) -> Tried:
+        """The candidate that was chosen.
+
+        Raises
+        ------
+        PlanError
+            When the work was stopped before any candidate was measured.
+        """
+        if not self.tried:
+            msg = "No candidate was measured: the work was stopped before."
+            raise PlanError(msg)
+        return self.tried[0]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a candidate, best first: `candidate, macs_removed, params_removed, bytes_removed,
+        as_cut, re_estimated`.
+        """
+        names = ["macs_removed", "params_removed", "bytes_removed"]
+        rows = [
+            (t.candidate.name, *(getattr(t.preview, n) for n in names), t.as_cut, t.re_estimated)
+            for t in self.tried
+        ]
+        return pd.DataFrame(rows, columns=["candidate", *names, "as_cut", "re_estimated"])
+
+
+class Contest:
+    """Cuts and measures candidates, and keeps the best model; belongs to one run."""
+
+    def __init__(self, model: Layer, task: Task, budget: Budget, settings: AutoSettings) -> None:
+        self.graph: Graph = trace(model, task.example)
+        self._model, self._task, self._budget, self._settings = model, task, budget, settings
+        self._entries: list[tuple[Tried, Scores]] = []
+        self._best: Layer | None = None
+        self._has_statistics = bool(batch_norms(model))
+
+    def enter(self, way: Candidate, table: Sensitivity | None) -> None:
+        """Cut and measure a candidate."""
+        ratios = candidate_ratios(way, self._model, self.graph, self._task, self._budget, table)
+        small = self._cut(ratios, way.criterion)
+        as_cut, again = self._scores(small), small
+        scores = as_cut
+        if self._has_statistics:
+            again = recalibrate_bn(small, self._task, images=self._settings.recalibration)
+            scores = self._scores(again)
+        seen = preview(self.graph, ratios, table)
+        entry = Tried(way, ratios, seen, self._metric(as_cut), self._metric(scores))
+        if not self._entries or self._better(entry, max(self._entries, key=self._key)[0]):
+            self._best = again
+        self._entries.append((entry, scores))
+
+    def annealing(self) -> Generator[Step[Any], None, None]:
+        """Go on from the best candidate by simulated annealing, and enter what it finds."""
+        start = max(self._entries, key=self._key)[0]
+        criterion, scope = start.candidate.criterion, start.candidate.scope
+
+        def value(ratios: Ratios) -> float:
+            small = self._cut(ratios, criterion)
+            if self._has_statistics:
+                small = recalibrate_bn(small, self._task, images=self._settings.recalibration)
+            return self._sign * self._metric(self._scores(small))
+
+        found = yield from anneal(
+            self.graph,
+            self._budget,
+            value,
+            scope=scope,
+            tries=self._settings.tries,
+            seed=self._settings.seed,
+            start=start.ratios,
+        )
+        if found.ratios is not None:
+            self.enter(Candidate("annealing", criterion, scope, found.ratios), None)
+
+    def best(self) -> Layer:
+        """The best model as it was cut, its statistics estimated anew."""
+        if self._best is None:
+            msg = "No candidate was measured."
+            raise PlanError(msg)
+        return self._best
+
+    def result(self) -> AutoResult:
+        """The table so far."""
+        # Sorting is stable: of equals the one that was entered first wins.
+        ordered = sorted(self._entries, key=lambda entry: -self._key(entry))
+        tried = tuple(entry for entry, _ in ordered)
+        return AutoResult(tried, self._task.metric.name, self._why(ordered), self._best)
+
+    def _why(self, ordered: list[tuple[Tried, Scores]]) -> str:
+        metric = self._task.metric
+        if not ordered:
+            return ""
+        first = ordered[0][0]
+        head = f"{first.candidate.name}: {metric.name} {first.re_estimated:.2f}{metric.unit}"
+        if len(ordered) == 1:
+            return f"{head}; nothing else was tried."
+        lead, low, high = (
+            self._sign * v * metric.scale for v in paired_interval(ordered[0][1], ordered[1][1])
+        )
+        low, high = min(low, high), max(low, high)
+        sure = "clearly" if low > 0 else "not told from chance, but"
+        return (
+            f"{head}, {sure} {lead:.2f} points before {ordered[1][0].candidate.name} "
+            f"({low:.2f} to {high:.2f}) on {len(ordered[0][1])} calibration images."
+        )
+
+    def _cut(self, ratios: Ratios, criterion: str) -> Layer:
+        plan = plan_pruning(self._model, self.graph, ratios, criterion, task=self._task)
+        return prune(self._model, plan)
+
+    def _scores(self, model: Layer) -> Scores:
+        held = held_out(self._task)
+        images = image_count(held, self._settings.images)
+        return np.concatenate(list(per_image(model, held, images=images))).astype(np.float64)
+
+    def _metric(self, scores: Scores) -> float:
+        return float(scores.mean() * self._task.metric.scale)
+
+    @property
+    def _sign(self) -> float:
+        return 1.0 if self._task.metric.higher_is_better else -1.0
+
+    def _key(self, entry: tuple[Tried, Scores]) -> float:
+        return self._sign * entry[0].re_estimated
+
+    def _better(self, one: Tried, other: Tried) -> bool:
+        return self._sign * one.re_estimated > self._sign * other.re_estimated
