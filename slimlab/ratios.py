@@ -191,7 +191,7 @@ class Scope:
         for word, pattern in (("include", self.include), ("exclude", self.exclude)):
             try:
                 re.compile(pattern or "")
-            except re.error as error:
+            except (re.error, OverflowError, RecursionError) as error:
                 msg = f"Scope {word}={pattern!r} is no regular expression: {error}."
                 raise PlanError(msg, pattern=pattern) from None
         for word, number in (("multiple", self.multiple), ("least", self.least)):

@@ -67,5 +67,6 @@ def test_an_empty_scope_and_a_broken_expression_are_sentences() -> None:
     graph = sl.trace(TOPOLOGIES["chain"](), example())
     with pytest.raises(sl.PlanError, match="No prunable layer of Toy is in scope"):
         sl.Scope(include="nothing").groups(graph)
-    with pytest.raises(sl.PlanError, match="no regular expression"):
-        sl.Scope(include="(")
+    for broken in ("(", r"\UFFFFFFFF", "a{99999999999999999999}", "(" * 5000 + ")" * 5000):
+        with pytest.raises(sl.PlanError, match="no regular expression"):
+            sl.Scope(include=broken)

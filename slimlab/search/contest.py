@@ -19,13 +19,14 @@ from slimlab.errors import PlanError
 from slimlab.evaluate import image_count, per_image
 from slimlab.graph import Graph
 from slimlab.grouping import trace
+from slimlab.intervals import paired_interval
 from slimlab.plan import plan_pruning
 from slimlab.prune import prune
 from slimlab.ratios import Ratios
 from slimlab.recalibrate import batch_norms, recalibrate_bn
 from slimlab.search.annealing import anneal
 from slimlab.search.candidates import Candidate, candidate_ratios, held_out
-from slimlab.sensitivity import Sensitivity, paired_interval
+from slimlab.sensitivity import Sensitivity
 from slimlab.steps import Step
 from slimlab.task import Task
 from slimlab.train import History
