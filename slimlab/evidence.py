@@ -98,14 +98,15 @@ def criteria() -> pd.DataFrame:
     >>> table.query("needs_data").index.tolist()
     ['taylor', 'group_fisher']
     """
+    functions: dict[str, object] = {**CRITERIA, **DATA_CRITERIA}
     rows = [
         (name, _sentence(function), PAPERS.get(name, ""), name in DATA_CRITERIA)
-        for name, function in (*CRITERIA.items(), *DATA_CRITERIA.items())
+        for name, function in functions.items()
     ]
     return pd.DataFrame(rows, columns=["criterion", "ranks_by", "paper", "needs_data"])
 
 
-def _sentence(function: Callable[..., object]) -> str:
+def _sentence(function: object) -> str:
     """The first sentence of a docstring, without the paper in brackets behind it."""
     words = " ".join((function.__doc__ or "").split())
     return re.split(r"\.(?: |$)| \((?=[A-Z]|as in )", words, maxsplit=1)[0]
