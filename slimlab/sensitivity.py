@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -149,10 +149,6 @@ class Sensitivity:
             found[cell.layer].append(cell)
         return {n: tuple(sorted(c, key=lambda cell: cell.ratio)) for n, c in found.items()}
 
-    @cached_property
-    def _fits(self) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        return {layer: _monotone(cells) for layer, cells in self._curves.items()}
-
     def curve(self, layer: str) -> tuple[Cell, ...]:
         """The cells of one layer, by rising ratio."""
         if layer not in self._curves:
@@ -166,8 +162,8 @@ class Sensitivity:
         Least-squares monotone regression (isotonic) of the measured drops: noise makes raw curves
         dip, but removing more channels is taken not to help.
         """
-        self.curve(layer)
-        return self._fits[layer]
+        cells = self.curve(layer)
+        return _monotone(tuple((cell.ratio, cell.drop) for cell in cells))
 
     def predicted_drop(self, layer: str, ratio: float) -> float:
         """Drop in points at any ratio: the fitted curve, linear between points, flat after the
@@ -263,10 +259,17 @@ def _cell_from(row: Sequence[Any]) -> Cell:
     )
 
 
-def _monotone(cells: Sequence[Cell]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    ratios = np.array([0.0, *(cell.ratio for cell in cells)])
-    drops = np.array([0.0, *(cell.drop for cell in cells)])
+# A scan makes a new table with each measurement, and each differs from the last in a few curves.
+@lru_cache(maxsize=4096)
+def _monotone(
+    points: tuple[tuple[float, float], ...],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ratios = np.array([0.0, *(ratio for ratio, _ in points)])
+    drops = np.array([0.0, *(drop for _, drop in points)])
     # The first point is exact: an unpruned layer loses nothing.
-    weights = np.array([1e9, *([1.0] * len(cells))])
-    fitted = IsotonicRegression(y_min=0.0).fit_transform(ratios, drops, sample_weight=weights)
-    return ratios, np.asarray(fitted, dtype=np.float64)
+    weights = np.array([1e9, *([1.0] * len(points))])
+    regression = IsotonicRegression(y_min=0.0)
+    fitted = np.array(regression.fit_transform(ratios, drops, sample_weight=weights), np.float64)
+    for array in (ratios, fitted):
+        array.flags.writeable = False  # every table with this curve has these same arrays
+    return ratios, fitted

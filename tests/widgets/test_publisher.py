@@ -74,3 +74,42 @@ def test_many_threads_leave_the_newest_value():
         thread.join()
     publisher.flush()
     assert seen == {f"t{n}": 199 for n in range(4)}
+
+
+def test_a_large_value_is_sent_less_often_and_holds_nothing_back():
+    sent, clock = [], Clock()
+    publisher = Publisher(sent.append, every=60, slow={"big": 4}, clock=clock)
+    publisher.put(big=1, a=1)
+    for now, value in [(160, 2), (220, 3), (280, 4), (340, 5)]:
+        clock.now = now
+        publisher.put(big=value, a=value)
+    assert sent == [{"big": 1, "a": 1}, {"a": 2}, {"a": 3}, {"a": 4}, {"big": 5, "a": 5}]
+
+
+def test_a_large_value_arrives_without_being_asked_for():
+    arrived, sent = threading.Event(), []
+
+    def send(values):
+        sent.append(dict(values))
+        if values.get("big") == 20:
+            arrived.set()
+
+    publisher = Publisher(send, every=0.02, slow={"big": 10})
+    for value in range(21):
+        publisher.put(big=value)
+    publisher.put(a="soon")  # the timer of the large value does not delay it
+    assert arrived.wait(20)
+    assert [v["big"] for v in sent if "big" in v] == [0, 20]
+    assert [n for n, v in enumerate(sent) if "a" in v] == [1]
+
+
+def test_the_answer_to_a_hand_does_not_wait():
+    sent = []
+    publisher = Publisher(sent.append, every=60)
+    publisher.put(job=1)
+    publisher.put(job=2, picked="old")
+    publisher.hold(picked="new")
+    publisher.send_now("picked")
+    assert sent == [{"job": 1}, {"picked": "new"}]
+    publisher.flush()
+    assert sent[-1] == {"job": 2}

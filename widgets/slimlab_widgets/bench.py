@@ -50,7 +50,7 @@ class Bench(Panel):
         self.model, self.task = model, task
         self.graph: Graph = sl.trace(model, task.example) if graph is None else graph
         self._state_lock = threading.RLock()
-        self._publisher = Publisher(self._set_traits)
+        self._publisher = Publisher(self._set_traits, slow={"curves_view": 4})
         self._screen = Screen(self.graph, task, self._publisher)
         self._jobs = Jobs(self._on_progress, run=run)
         self._was_busy = False
@@ -66,7 +66,7 @@ class Bench(Panel):
             "task": f"{task.name}, {len(task.test):,} test images",
         }
         self.graph_view = views.graph_view(self.graph)
-        self._screen.show(None, self._state)
+        self._screen.note(None, self._state)
         self._screen.show_job(lambda: self._jobs.progress)
         self._publisher.flush()
 
@@ -163,7 +163,9 @@ class Bench(Panel):
     def _update(self, change: Callable[[State], State]) -> None:
         with self._state_lock:
             old, self._state = self._state, change(self._state)
-            self._screen.show(old, self._state)
+            self._screen.note(old, self._state)
+        # Outside of the lock: large values take their time, and a hand must not wait for them.
+        self._screen.send(answer=old.revision != self._state.revision)
 
     def _set_traits(self, values: Mapping[str, object]) -> None:
         for name, value in values.items():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
@@ -40,34 +41,30 @@ class Screen:
         self._images = len(task.test)
         self._metric = {"metric": task.metric.name, "unit": task.metric.unit}
         self._publisher = publisher
+        # Each trait: what of the state it shows, and how it is made.
+        self._views: dict[str, tuple[tuple[str, ...], Callable[[State], object]]] = {
+            "picked_view": (("picks", "revision", "sensitivity"), self._picked),
+            "picks_view": (("picks", "sensitivity"), self._picks),
+            "settings_view": (("settings", "chosen"), self._settings),
+            "candidates_view": (("candidates", "chosen"), self._candidates),
+            "run_view": (("running",), self._run),
+            "comparison_view": (("comparison",), self._comparison),
+            "curves_view": (("sensitivity",), lambda s: views.curves_view(s.sensitivity)),
+        }
 
-    def show(self, old: State | None, new: State) -> None:
-        """Publish what changed; everything when there is no old state."""
-
-        def differs(*names: str) -> bool:
-            return old is None or any(getattr(old, n) is not getattr(new, n) for n in names)
-
+    def note(self, old: State | None, new: State) -> None:
+        """Note what changed, without computing or sending it; everything without an old state."""
         changed: dict[str, Callable[[], object]] = {}
-        if differs("sensitivity"):
-            changed["curves_view"] = lambda: views.curves_view(new.sensitivity)
-        if differs("picks", "sensitivity"):
-            changed["picks_view"] = lambda: self._picks(new)
-        if differs("sensitivity", "picks", "revision"):
-            changed["picked_view"] = lambda: self._picked(new)
-        if differs("settings", "chosen"):
-            changed["settings_view"] = lambda: self._settings(new)
-        if differs("candidates", "chosen"):
-            changed["candidates_view"] = lambda: views.candidates_view(
-                new.candidates, new.chosen, **self._metric
-            )
-        if differs("running"):
-            changed["run_view"] = lambda: self._run(new)
-        if differs("comparison"):
-            changed["comparison_view"] = lambda: views.comparison_view(
-                new.comparison, unit=self._metric["unit"]
-            )
-        if changed:
-            self._publisher.put(**changed)
+        for view, (fields, make) in self._views.items():
+            if old is None or any(getattr(old, n) is not getattr(new, n) for n in fields):
+                changed[view] = partial(make, new)
+        self._publisher.hold(**changed)
+
+    def send(self, *, answer: bool = False) -> None:
+        """Publish what was noted, soon; what a hand waits for at once."""
+        if answer:
+            self._publisher.send_now("picked_view")
+        self._publisher.look()
 
     def show_job(self, progress: Callable[[], Progress]) -> None:
         """Publish how far the job is when the value is sent, not when it was put."""
@@ -109,6 +106,12 @@ class Screen:
 
     def _picks(self, state: State) -> dict[str, Any]:
         return views.picks_view(state.picks, self._graph, state.sensitivity)
+
+    def _candidates(self, state: State) -> dict[str, Any]:
+        return views.candidates_view(state.candidates, state.chosen, **self._metric)
+
+    def _comparison(self, state: State) -> dict[str, Any]:
+        return views.comparison_view(state.comparison, unit=self._metric["unit"])
 
     def _run(self, state: State) -> dict[str, Any]:
         name, history, steps = state.running.name, state.running.history, state.running.steps

@@ -3,7 +3,7 @@
 import type { Context } from "./context";
 import type { PickedView } from "./types";
 
-const SEND_EVERY = 60; // ms: the kernel confirms, it does not draw
+const SEND_EVERY = 30; // ms: the kernel confirms, it does not draw
 const TOUCH_EVERY = 500; // ms
 
 export class Hand {

@@ -4,7 +4,7 @@ import { keptWidth, predictedDrop } from "./cost";
 import { COARSE, FINE, keyRatio, snap } from "./curves";
 import { KEYS, attrs, h, text } from "./dom";
 import { fixed } from "./format";
-import type { Cost, CurvesView } from "./types";
+import type { Cost, Curve, CurvesView } from "./types";
 
 interface Row {
   el: HTMLElement;
@@ -14,6 +14,8 @@ interface Row {
   widths: HTMLElement;
   drop: HTMLElement;
   width: number;
+  /** What it shows: nothing is touched that did not change, for a hand moves one row out of a hundred. */
+  shown: { ratio: number; most: number; curve: Curve | undefined; selected: boolean } | null;
 }
 
 export interface StripEvents {
@@ -25,16 +27,24 @@ export class LayerStrip {
   readonly el = h("div", { class: "slim-strip", role: "group", "aria-label": "Pruning ratio of each layer" });
   private rows = new Map<string, Row>();
   private cost: Cost | undefined;
+  private curves: CurvesView = {};
+  private byLayer = new Map<string, Curve>();
   private scrolled: string | null = null;
 
   constructor(private events: StripEvents) {}
 
   update(cost: Cost | undefined, curves: CurvesView, ratios: Record<string, number>, selected: string | null): void {
     if (cost !== this.cost) this.build(cost);
-    const byLayer = new Map((curves.curves ?? []).map((c) => [c.layer, c]));
+    if (curves !== this.curves) this.byLayer = new Map((curves.curves ?? []).map((c) => [c.layer, c]));
+    this.curves = curves;
+    const { byLayer } = this;
     const most = Math.max(0.9, ...(curves.ratios ?? []));
     for (const [layer, row] of this.rows) {
       const ratio = ratios[layer] ?? 0;
+      const now = { ratio, most, curve: byLayer.get(layer), selected: layer === selected };
+      const was = row.shown;
+      if (was && was.ratio === ratio && was.most === most && was.curve === now.curve && was.selected === now.selected) continue;
+      row.shown = now;
       const kept = keptWidth(row.width, ratio);
       if (row.slider.max !== String(most)) row.slider.max = String(most);
       if (Number(row.slider.value) !== ratio) row.slider.value = String(ratio);
@@ -43,12 +53,12 @@ export class LayerStrip {
       text(row.widths, kept === row.width ? `${row.width}` : `${row.width} → ${kept}`);
       const percent = `${(100 * kept) / row.width}%`;
       if (row.bar.style.width !== percent) row.bar.style.width = percent;
-      const drop = predictedDrop(byLayer.get(layer), ratio);
+      const drop = predictedDrop(now.curve, ratio);
       text(row.drop, drop === null ? "?" : ratio > 0 ? fixed(drop, 1) : "");
       row.drop.title = drop === null ? "This layer has not been scanned yet" : "Predicted drop, points";
       attrs(row.slider, { "aria-valuetext": `${ratio.toFixed(2)}, ${kept} of ${row.width} channels kept` });
       attrs(row.el, { "data-ratio": ratio, "data-kept": kept });
-      row.el.classList.toggle("slim-selected", layer === selected);
+      row.el.classList.toggle("slim-selected", now.selected);
     }
     this.reveal(selected);
   }
@@ -85,7 +95,7 @@ export class LayerStrip {
       h("span", { class: "slim-name", title: layer }, h("bdi", {}, layer)),
       h("span", { class: "slim-cut" }, h("span", { class: "slim-bar" }, bar), widths),
       slider, value, drop);
-    return { el, slider, value, bar, widths, drop, width };
+    return { el, slider, value, bar, widths, drop, width, shown: null };
   }
 
   private reveal(selected: string | null): void {
