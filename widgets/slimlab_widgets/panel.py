@@ -46,6 +46,7 @@ class Panel(anywidget.AnyWidget):
     job_view = traitlets.Dict().tag(sync=True)
     candidates_view = traitlets.Dict().tag(sync=True)
     run_view = traitlets.Dict().tag(sync=True)
+    script_view = traitlets.Dict().tag(sync=True)
     comparison_view = traitlets.Dict().tag(sync=True)
 
     def __init__(self, **values: Any) -> None:

@@ -49,6 +49,7 @@ class Screen:
             "candidates_view": (("candidates", "chosen"), self._candidates),
             "run_view": (("running",), self._run),
             "comparison_view": (("comparison",), self._comparison),
+            "script_view": (("script",), lambda s: asdict(s.script)),
             "curves_view": (("sensitivity",), lambda s: views.curves_view(s.sensitivity)),
         }
 

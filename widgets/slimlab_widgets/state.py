@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import slimlab as sl
 from slimlab.errors import SlimLabError
 from slimlab_widgets.picks import Picks
+from slimlab_widgets.script import Deed
 from slimlab_widgets.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Candidate:
         The main metric when last measured, None before.
     history
         Of its last fine-tuning.
+    deeds
+        How its weights came about, in order.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Candidate:
     epochs: float = 0.0
     score: float | None = None
     history: History | None = None
+    deeds: tuple[Deed, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +62,15 @@ class Running:
     name: str = ""
     history: History | None = None
     steps: int = 0
+
+
+@dataclass(frozen=True)
+class Script:
+    """What was clicked, written down: `"code"` or `"recipe"`, of which candidate, and the text."""
+
+    kind: str = ""
+    name: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +90,8 @@ class State:
         often they were set: so the page tells an answer to its last move from an older one.
     candidates, chosen
         Pruned models, and the name of the one that Fine-tune and Save take.
+    script
+        The code or the recipe that is shown.
     trials, comparison
         What was measured of the baseline and the candidates.
     running
@@ -93,6 +108,7 @@ class State:
     trials: tuple[Trial, ...] = ()
     comparison: Comparison | None = None
     running: Running = field(default_factory=Running)
+    script: Script = field(default_factory=Script)
 
     @property
     def ratios(self) -> Ratios:

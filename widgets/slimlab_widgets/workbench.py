@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
 from slimlab.errors import SlimLabError
-from slimlab_widgets import works
+from slimlab_widgets import script, works
 from slimlab_widgets.bench import Bench
 from slimlab_widgets.jobs import Work, once
 from slimlab_widgets.panels import describe_history
 from slimlab_widgets.picks import Picks, that_cut
+from slimlab_widgets.script import Tuned
 from slimlab_widgets.settings import folder_for, parse_ratios, write_ratios
-from slimlab_widgets.state import Running
+from slimlab_widgets.state import Running, Script
 
 if TYPE_CHECKING:
     from paddle.nn import Layer
@@ -151,6 +153,8 @@ class Workbench(Bench):
         """Train a candidate on; `epochs=`, `learning_rate=`, `teacher=` change settings."""
         self.change(**settings)
         candidate, asked = self._state.candidate(name), self._state.settings
+        losses = (sl.SoftLabel(),) if asked.teacher else ()
+        asked_for = Tuned(asked.epochs, asked.learning_rate, losses)
 
         def step(step: Step[Any]) -> None:
             self._update(
@@ -158,7 +162,9 @@ class Workbench(Bench):
             )
 
         def done(result: tuple[Layer, Any], partial: bool) -> str:
-            new = works.tuned(candidate, *result)
+            steps = result[1].records[-1].step if partial else None
+            deed = replace(asked_for, steps=steps)
+            new = works.tuned(candidate, *result, deed)
             running = Running(candidate.name, result[1], self._state.running.steps)
             self._update(lambda s: replace(s.with_candidate(new), running=running))
             said = describe_history(result[1], self.task.metric.name, self.task.metric.unit)
@@ -212,13 +218,31 @@ class Workbench(Bench):
         write = lambda: sl.save(candidate.model, where)  # noqa: E731
         self._jobs.start(Work("save", "Saving", lambda: once(write, where), done))
 
+    def code(self, name: str | None = None) -> str:
+        """Python that makes a candidate again, bit for bit, without the workbench."""
+        candidate = self._state.candidate(name)
+        text = script.code(self._source, candidate.deeds)
+        self._update(lambda s: replace(s, script=Script("code", candidate.name, text)))
+        return text
+
+    def recipe(self, name: str | None = None) -> str:
+        """The same as a recipe (YAML), for `slimlab run`."""
+        candidate = self._state.candidate(name)
+        text = script.recipe(candidate.name, self._source, candidate.deeds)
+        self._update(lambda s: replace(s, script=Script("recipe", candidate.name, text)))
+        return text
+
+    @cached_property
+    def _source(self) -> script.Source:
+        return script.Source.of(self.model, self.task)
+
     def change(self, **settings: Any) -> None:
         """Change what the controls say."""
         self._update(lambda s: replace(s, settings=s.settings.with_facts(settings)))
 
     def handle(self, event: str, facts: Mapping[str, Any]) -> None:
         """Carry out a click: each is one of the methods above."""
-        actions: dict[str, Callable[..., None]] = {
+        actions: dict[str, Callable[..., object]] = {
             "scan": self.scan,
             "resume": self.resume,
             "stop": self.stop,
@@ -237,6 +261,8 @@ class Workbench(Bench):
             "compare": self.compare,
             "choose": self.choose,
             "save": self.save,
+            "code": self.code,
+            "recipe": self.recipe,
             "settings": self.change,
         }
         self._quiet.touch()

@@ -15,6 +15,7 @@ import slimlab as sl
 from slimlab.errors import PlanError
 from slimlab.steps import Step, Stopped
 from slimlab_widgets.jobs import Steps, Work
+from slimlab_widgets.script import Pruned, Tuned
 from slimlab_widgets.state import BASELINE, Candidate, State
 
 if TYPE_CHECKING:
@@ -82,10 +83,11 @@ def prune(model: Layer, graph: Graph, state: State, name: str) -> Candidate:
         raise PlanError(msg)
     plan = sl.plan_pruning(model, graph, ratios, criterion=state.settings.criterion)
     preview = sl.preview(graph, ratios, state.sensitivity)
-    return Candidate(name, sl.prune(model, plan), ratios, preview)
+    deed = Pruned(ratios, state.settings.criterion, state.picks.now.call)
+    return Candidate(name, sl.prune(model, plan), ratios, preview, deeds=(deed,))
 
 
-def tuned(candidate: Candidate, model: Layer, history: History) -> Candidate:
+def tuned(candidate: Candidate, model: Layer, history: History, deed: Tuned) -> Candidate:
     """The candidate with its model trained on, as far as the training came."""
     scores = [r.metric for r in history.records if r.metric is not None]
     epochs = max((r.epoch for r in history.records), default=0.0)
@@ -96,6 +98,7 @@ def tuned(candidate: Candidate, model: Layer, history: History) -> Candidate:
         candidate,
         model=model,
         history=history,
+        deeds=(*candidate.deeds, deed),
         epochs=round(candidate.epochs + epochs, 2),
         score=score,
     )
