@@ -15,6 +15,7 @@ from slimlab.allocate import (
 )
 from slimlab.artifact import load, save
 from slimlab.compare import Comparison, Trial, compare, iter_measure_trial, measure_trial
+from slimlab.compressor import Compression, Compressor
 from slimlab.data import image_folder, load_task
 from slimlab.distill import (
     DIST,
@@ -160,6 +161,8 @@ __all__ = [
     "Distill",
     "Quantize",
     "FineTune",
+    "Compressor",
+    "Compression",
     "load_recipe",
     "shipped_recipes",
     "recipe_schema",
