@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import slimlab as sl
-from slimlab_widgets.lessons.verdict import Verdict
+from slimlab_widgets.teaching.verdict import Verdict
 
 if TYPE_CHECKING:
     from slimlab import Graph, Task
@@ -31,8 +31,8 @@ def check_task(answer: Task | None, *, num_classes: int) -> Verdict:
     Examples
     --------
     >>> import slimlab as sl
-    >>> from slimlab_widgets import lessons
-    >>> lessons.check_task(sl.load_task("digits"), num_classes=10).right
+    >>> from slimlab_widgets import teaching
+    >>> teaching.check_task(sl.load_task("digits"), num_classes=10).right
     True
     """
     if answer is None:
@@ -78,10 +78,10 @@ def check_prunable(answer: Graph | None, layer: str) -> Verdict:
     Examples
     --------
     >>> import slimlab as sl
-    >>> from slimlab_widgets import lessons
+    >>> from slimlab_widgets import teaching
     >>> task = sl.load_task("digits")
     >>> graph = sl.trace(sl.load_model("vgg", task), task.example)
-    >>> lessons.check_prunable(graph, "features.0.conv").right
+    >>> teaching.check_prunable(graph, "features.0.conv").right
     True
     """
     if answer is None:

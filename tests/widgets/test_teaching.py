@@ -12,7 +12,7 @@ from paddle import nn
 from tables import table
 
 import slimlab as sl
-from slimlab_widgets import lessons
+from slimlab_widgets import teaching
 
 RATIO = 0.25
 
@@ -26,7 +26,7 @@ def scan() -> sl.Sensitivity:
 
 @pytest.mark.parametrize("answer", [["a", "b"], ("b", "a"), {"a", "b"}])
 def test_the_clear_layers_in_any_order_are_right(scan, answer):
-    assert lessons.check_clear_layers(answer, scan, ratio=RATIO).right
+    assert teaching.check_clear_layers(answer, scan, ratio=RATIO).right
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_the_clear_layers_in_any_order_are_right(scan, answer):
     ],
 )
 def test_what_is_wrong_with_the_layers_is_said_but_not_which_ones(scan, answer, words):
-    verdict = lessons.check_clear_layers(answer, scan, ratio=RATIO)
+    verdict = teaching.check_clear_layers(answer, scan, ratio=RATIO)
     assert verdict.state == "wrong"
     assert words in verdict.words
     given = {answer} if isinstance(answer, str) else set(answer)
@@ -52,19 +52,19 @@ def test_what_is_wrong_with_the_layers_is_said_but_not_which_ones(scan, answer, 
 def test_a_layer_that_won_is_not_one_that_lost(scan):
     gained = replace(scan.cells[4], low=-4.0, high=-2.0)
     scan = replace(scan, cells=(*scan.cells[:4], gained))
-    assert lessons.check_clear_layers(["a", "b"], scan, ratio=RATIO).right
-    assert not lessons.check_clear_layers(["a", "b", "e"], scan, ratio=RATIO).right
+    assert teaching.check_clear_layers(["a", "b"], scan, ratio=RATIO).right
+    assert not teaching.check_clear_layers(["a", "b", "e"], scan, ratio=RATIO).right
 
 
 def test_a_ratio_that_was_not_scanned_is_no_right_answer(scan):
-    assert "nothing at" in lessons.check_clear_layers([], scan, ratio=0.9).words
-    images = lessons.check_images(100, scan, layer="a", ratio=0.9, points=1)
+    assert "nothing at" in teaching.check_clear_layers([], scan, ratio=0.9).words
+    images = teaching.check_images(100, scan, layer="a", ratio=0.9, points=1)
     assert "nothing for a" in images.words
 
 
 def test_four_times_the_images_halve_an_interval(scan):
-    def check(answer: float | None) -> lessons.Verdict:  # ± 1 point on 100 images
-        return lessons.check_images(answer, scan, layer="a", ratio=RATIO, points=0.5)
+    def check(answer: float | None) -> teaching.Verdict:  # ± 1 point on 100 images
+        return teaching.check_images(answer, scan, layer="a", ratio=RATIO, points=0.5)
 
     assert check(None).state == "open"
     assert [check(n).right for n in (339, 345, 400, 459, 461)] == [False, True, True, True, False]
@@ -79,7 +79,7 @@ def test_a_pick_has_to_meet_the_budget_and_beat_the_other(vgg_graph, vgg_scan):
     share = sl.preview(vgg_graph, uniform).macs_removed
 
     def check(answer):
-        return lessons.check_pick(answer, vgg_graph, vgg_scan, macs=share, than=uniform)
+        return teaching.check_pick(answer, vgg_graph, vgg_scan, macs=share, than=uniform)
 
     best = sl.ratios_for_budget(vgg_graph, vgg_scan, macs=share)
     assert check(best).right
@@ -102,10 +102,10 @@ def test_a_sound_task_is_right():
     task = sl.Task.from_arrays(
         images[:cut], labels[:cut], images[cut:], labels[cut:], num_classes=10
     )
-    assert lessons.check_task(task, num_classes=10).right
-    assert "num_classes=10" in lessons.check_task(task, num_classes=3).words
-    assert lessons.check_task(None, num_classes=3).state == "open"
-    assert "is a list" in lessons.check_task([], num_classes=3).words
+    assert teaching.check_task(task, num_classes=10).right
+    assert "num_classes=10" in teaching.check_task(task, num_classes=3).words
+    assert teaching.check_task(None, num_classes=3).state == "open"
+    assert "is a list" in teaching.check_task([], num_classes=3).words
 
 
 def test_leaks_scales_missing_and_lopsided_classes_are_found():
@@ -113,7 +113,7 @@ def test_leaks_scales_missing_and_lopsided_classes_are_found():
 
     def check(x, y, tests, test_labels, classes=10):
         task = sl.Task.from_arrays(x, y, tests, test_labels, num_classes=classes)
-        return lessons.check_task(task, num_classes=classes).words
+        return teaching.check_task(task, num_classes=classes).words
 
     sound = (images[:cut], labels[:cut])
     seven = (images[cut - 7 :], labels[cut - 7 :])
@@ -148,18 +148,18 @@ class Freed(Stubborn):
 
 def test_a_layer_that_is_left_alone_is_told_with_its_reason():
     example = paddle.zeros([1, 1, 8, 8])
-    blocked = lessons.check_prunable(sl.trace(Stubborn(), example), "first")
+    blocked = teaching.check_prunable(sl.trace(Stubborn(), example), "first")
     assert blocked.state == "wrong"
     assert "'first' is still left alone: the forward has its size written" in blocked.words
     freed = sl.trace(Freed(), example)
-    assert lessons.check_prunable(freed, "first").right
-    assert "has no layer 'firts'" in lessons.check_prunable(freed, "firts").words
-    assert lessons.check_prunable(None, "first").state == "open"
-    assert "Freed" in lessons.check_prunable(Freed(), "first").words
+    assert teaching.check_prunable(freed, "first").right
+    assert "has no layer 'firts'" in teaching.check_prunable(freed, "firts").words
+    assert teaching.check_prunable(None, "first").state == "open"
+    assert "Freed" in teaching.check_prunable(Freed(), "first").words
 
 
 def test_a_verdict_shows_names_as_they_are():
-    verdict = lessons.Verdict("wrong", "no layer called '<b>x</b>'")
+    verdict = teaching.Verdict("wrong", "no layer called '<b>x</b>'")
     assert repr(verdict) == "✗ Not yet. no layer called '<b>x</b>'"
     assert "&lt;b&gt;" in verdict._repr_html_()
     assert "<b>" not in verdict._repr_html_()

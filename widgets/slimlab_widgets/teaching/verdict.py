@@ -27,7 +27,7 @@ class Verdict:
 
     Examples
     --------
-    >>> from slimlab_widgets.lessons import Verdict
+    >>> from slimlab_widgets.teaching import Verdict
     >>> Verdict("wrong", "One layer is missing.")
     ✗ Not yet. One layer is missing.
     """

@@ -4,10 +4,10 @@ A verdict says what is wrong with an answer and never what the right one is. Wha
 out from the student's own scan, graph or task, so that it holds whatever was changed before.
 """
 
-from slimlab_widgets.lessons.own import check_prunable, check_task
-from slimlab_widgets.lessons.picks import check_pick
-from slimlab_widgets.lessons.scans import check_clear_layers, check_images
-from slimlab_widgets.lessons.verdict import Verdict
+from slimlab_widgets.teaching.own import check_prunable, check_task
+from slimlab_widgets.teaching.picks import check_pick
+from slimlab_widgets.teaching.scans import check_clear_layers, check_images
+from slimlab_widgets.teaching.verdict import Verdict
 
 __all__ = [
     "Verdict",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from slimlab_widgets.lessons.verdict import Verdict
+from slimlab_widgets.teaching.verdict import Verdict
 
 if TYPE_CHECKING:
     from slimlab import Sensitivity
@@ -30,10 +30,10 @@ def check_clear_layers(
     Examples
     --------
     >>> import slimlab as sl
-    >>> from slimlab_widgets import lessons
+    >>> from slimlab_widgets import teaching
     >>> task = sl.load_task("digits")
     >>> scan = sl.scan_sensitivity(sl.load_model("vgg", task), task, ratios=[0.5], progress=False)
-    >>> lessons.check_clear_layers(["hidden"], scan, ratio=0.5).right
+    >>> teaching.check_clear_layers(["hidden"], scan, ratio=0.5).right
     False
     """
     if answer is None:
@@ -87,10 +87,10 @@ def check_images(
     Examples
     --------
     >>> import slimlab as sl
-    >>> from slimlab_widgets import lessons
+    >>> from slimlab_widgets import teaching
     >>> task = sl.load_task("digits")
     >>> scan = sl.scan_sensitivity(sl.load_model("vgg", task), task, ratios=[0.5], progress=False)
-    >>> lessons.check_images(None, scan, layer="hidden", ratio=0.5, points=0.1).state
+    >>> teaching.check_images(None, scan, layer="hidden", ratio=0.5, points=0.1).state
     'open'
     """
     if answer is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import slimlab as sl
 from slimlab.errors import SlimLabError
-from slimlab_widgets.lessons.verdict import Verdict
+from slimlab_widgets.teaching.verdict import Verdict
 
 if TYPE_CHECKING:
     from slimlab import Graph, Sensitivity
@@ -37,13 +37,13 @@ def check_pick(
     Examples
     --------
     >>> import slimlab as sl
-    >>> from slimlab_widgets import lessons
+    >>> from slimlab_widgets import teaching
     >>> task = sl.load_task("digits")
     >>> model = sl.load_model("vgg", task)
     >>> graph = sl.trace(model, task.example)
     >>> scan = sl.scan_sensitivity(model, task, ratios=[0.4, 0.8], images=50, progress=False)
     >>> uniform = sl.uniform_ratios(graph, macs=0.5)
-    >>> lessons.check_pick(uniform, graph, scan, macs=0.5, than=uniform).right
+    >>> teaching.check_pick(uniform, graph, scan, macs=0.5, than=uniform).right
     False
     """
     if not answer or not any(answer.values()):
