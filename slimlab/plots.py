@@ -50,7 +50,7 @@ class Picture(Figure):
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
-        FigureCanvasAgg(self).print_png(buffer)
+        FigureCanvasAgg(self).print_png(buffer)  # type: ignore[no-untyped-call]
         return buffer.getvalue()
 
 
@@ -265,7 +265,7 @@ def _axes(figure: Figure, x: str, y: str) -> Axes:
 def _plain(figure: Figure) -> Figure:
     """The figure with texts as they are: a dollar sign in a name starts no formula."""
     for text in figure.findobj(Text):
-        text.set_parse_math(False)  # type: ignore[attr-defined]
+        text.set_parse_math(False)
     return figure
 
 
