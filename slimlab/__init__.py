@@ -40,6 +40,7 @@ from slimlab.errors import (
     UnsupportedOpError,
 )
 from slimlab.evaluate import Scores, evaluate, iter_evaluate
+from slimlab.evidence import criteria
 from slimlab.graph import ChannelGroup, Coverage, Graph
 from slimlab.grouping import profile, trace
 from slimlab.latency import Latency, iter_measure_latency, measure_latency
@@ -122,6 +123,7 @@ __all__ = [
     "preview",
     "Preview",
     "predicted_against_actual",
+    "criteria",
     "plan_pruning",
     "PruningPlan",
     "masked",
