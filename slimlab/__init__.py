@@ -81,6 +81,7 @@ from slimlab.search import (
 from slimlab.sensitivity import Cell, Sensitivity
 from slimlab.steps import Step, finish_early
 from slimlab.task import Metric, Task
+from slimlab.timing import TimeTable, TimingSettings, iter_measure_times, measure_times
 from slimlab.train import History, fine_tune, iter_fine_tune
 from slimlab.zoo import load_model
 
@@ -152,6 +153,10 @@ __all__ = [
     "measure_latency",
     "iter_measure_latency",
     "Latency",
+    "measure_times",
+    "iter_measure_times",
+    "TimeTable",
+    "TimingSettings",
     "measure_trial",
     "iter_measure_trial",
     "compare",
