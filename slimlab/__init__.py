@@ -41,6 +41,7 @@ from slimlab.errors import (
     UnsupportedOpError,
 )
 from slimlab.evaluate import Scores, evaluate, iter_evaluate
+from slimlab.evidence import criteria
 from slimlab.graph import ChannelGroup, Coverage, Graph
 from slimlab.grouping import profile, trace
 from slimlab.latency import Latency, iter_measure_latency, measure_latency
@@ -81,6 +82,7 @@ from slimlab.search import (
 from slimlab.sensitivity import Cell, Sensitivity
 from slimlab.steps import Step, finish_early
 from slimlab.task import Metric, Task
+from slimlab.timing import TimeTable, TimingSettings, iter_measure_times, measure_times
 from slimlab.train import History, fine_tune, iter_fine_tune
 from slimlab.zoo import load_model
 
@@ -122,6 +124,7 @@ __all__ = [
     "preview",
     "Preview",
     "predicted_against_actual",
+    "criteria",
     "plan_pruning",
     "PruningPlan",
     "masked",
@@ -151,6 +154,10 @@ __all__ = [
     "measure_latency",
     "iter_measure_latency",
     "Latency",
+    "measure_times",
+    "iter_measure_times",
+    "TimeTable",
+    "TimingSettings",
     "measure_trial",
     "iter_measure_trial",
     "compare",

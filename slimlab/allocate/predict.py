@@ -12,6 +12,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from slimlab.allocate.reach import RESOURCES
+from slimlab.cost import removed_share
 from slimlab.graph import Graph
 from slimlab.profile import Profile
 from slimlab.ratios import Ratios, kept_channels
@@ -102,9 +103,9 @@ def preview(
         small.macs,
         small.params,
         small.bytes,
-        1 - small.macs / max(1, whole.macs),
-        1 - small.params / max(1, whole.params),
-        1 - small.bytes / max(1, whole.bytes),
+        removed_share(whole.macs, small.macs),
+        removed_share(whole.params, small.params),
+        removed_share(whole.bytes, small.bytes),
         drop,
         MappingProxyType({n: (before[n], kept[n]) for n in before}),
     )
