@@ -165,8 +165,10 @@ def test_a_manifest_that_says_something_else_is_refused(written, tmp_path_factor
     changed = {k: v for k, v in facts.items() if k not in ("kind", "files")} | {key: value}
     shutil.rmtree(target, ignore_errors=True)
     write_folder(target, "checkpoint", json.loads(json.dumps(changed)), files)
-    if (key, value) in (("acted", []), ("adapters", []), ("version", 1)):
+    if (key, value) in (("acted", []), ("version", 1)):
         return  # a run may have none
+    if key == "adapters" and isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return  # names are compared with those that the recipe needs
     with pytest.raises(sl.ArtifactError):
         read_state(target)
 
