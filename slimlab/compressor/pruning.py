@@ -158,9 +158,10 @@ def _budget(cutting: Cutting) -> Picked:
     shares = cutting.left(macs=strategy.macs, params=strategy.params, bytes=strategy.bytes)
     if not any(shares.values()):
         return Ratios()
-    reachable(graph, scope).check(Budget(**shares))  # before the scan, not after it
+    budget = Budget(shares.get("macs"), shares.get("params"), shares.get("bytes"))
+    reachable(graph, scope).check(budget)  # before the scan, not after it
     table = yield from _scan(cutting)
-    return allocate_budget(graph, table, Budget(**shares), scope=scope).ratios
+    return allocate_budget(graph, table, budget, scope=scope).ratios
 
 
 def _given(cutting: Cutting) -> Picked:
