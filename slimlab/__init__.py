@@ -15,6 +15,7 @@ from slimlab.allocate import (
 )
 from slimlab.artifact import load, save
 from slimlab.compare import Comparison, Trial, compare, iter_measure_trial, measure_trial
+from slimlab.compressor import Compression, Compressor
 from slimlab.data import image_folder, load_task
 from slimlab.distill import (
     DIST,
@@ -81,6 +82,7 @@ from slimlab.search import (
 from slimlab.sensitivity import Cell, Sensitivity
 from slimlab.steps import Step, finish_early
 from slimlab.task import Metric, Task
+from slimlab.timing import TimeTable, TimingSettings, iter_measure_times, measure_times
 from slimlab.train import History, fine_tune, iter_fine_tune
 from slimlab.zoo import load_model
 
@@ -152,6 +154,10 @@ __all__ = [
     "measure_latency",
     "iter_measure_latency",
     "Latency",
+    "measure_times",
+    "iter_measure_times",
+    "TimeTable",
+    "TimingSettings",
     "measure_trial",
     "iter_measure_trial",
     "compare",
@@ -162,6 +168,8 @@ __all__ = [
     "Distill",
     "Quantize",
     "FineTune",
+    "Compressor",
+    "Compression",
     "load_recipe",
     "shipped_recipes",
     "recipe_schema",
