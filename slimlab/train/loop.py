@@ -18,7 +18,7 @@ from slimlab.steps import Step, Stopped, drain
 from slimlab.task import Task
 from slimlab.train.history import History, Record
 from slimlab.train.settings import Event, Training
-from slimlab.train.trainer import Trainer
+from slimlab.train.trainer import Start, Trainer
 
 
 def fine_tune(  # noqa: PLR0913 - each is set often enough to have its name here
@@ -32,6 +32,7 @@ def fine_tune(  # noqa: PLR0913 - each is set often enough to have its name here
     teacher: Teachers | None = None,
     distill: Sequence[DistillLoss] | None = None,
     training: Training | None = None,
+    first_epoch: int = 0,
     progress: bool = True,
 ) -> tuple[Layer, History]:
     """Train a copy of a model.
@@ -63,6 +64,9 @@ def fine_tune(  # noqa: PLR0913 - each is set often enough to have its name here
         the task's. When None, the teacher's softened outputs (Hinton et al. 2015).
     training
         The rest; see `Training`.
+    first_epoch
+        Epochs of training that lie behind: batches and random numbers are those of a longer run
+        from there, as in a recipe with several trainings.
     progress
         Show a progress bar.
 
@@ -104,6 +108,7 @@ def fine_tune(  # noqa: PLR0913 - each is set often enough to have its name here
         teacher=teacher,
         distill=distill,
         training=training,
+        first_epoch=first_epoch,
     )
     return drain(steps, progress=progress, title="Fine-tune")
 
@@ -119,6 +124,7 @@ def iter_fine_tune(  # noqa: PLR0913 - the same as fine_tune
     teacher: Teachers | None = None,
     distill: Sequence[DistillLoss] | None = None,
     training: Training | None = None,
+    first_epoch: int = 0,
 ) -> Generator[Step[History], None, tuple[Layer, History]]:
     """Train step by step; `done` counts training steps, `item` holds the history so far.
 
@@ -138,10 +144,10 @@ def iter_fine_tune(  # noqa: PLR0913 - the same as fine_tune
     >>> max(record.step for record in history.records)
     2
     """
-    if epochs < 1 or batch_size < 1 or not learning_rate > 0:
+    if epochs < 1 or batch_size < 1 or not learning_rate > 0 or first_epoch < 0:
         msg = (
-            f"epochs ({epochs}) and batch_size ({batch_size}) must be at least 1, and "
-            f"learning_rate ({learning_rate}) above 0."
+            f"epochs ({epochs}) and batch_size ({batch_size}) must be at least 1, "
+            f"learning_rate ({learning_rate}) above 0, first_epoch ({first_epoch}) not below 0."
         )
         raise SlimLabError(msg, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     settings = training or Training()
@@ -150,7 +156,8 @@ def iter_fine_tune(  # noqa: PLR0913 - the same as fine_tune
     student = copy.deepcopy(model)
     modes = [layer.training for layer in student.sublayers(include_self=True)]
     trainer = Trainer(student, task, settings, teachers=teacher, losses=distill, seed=seed)
-    trainer.schedule(learning_rate, total, per_epoch)
+    start = Start(step=first_epoch * per_epoch)
+    trainer.schedule(learning_rate, total, per_epoch, start)
     records = [Record(0, 0.0, None, trainer.learning_rate)]
     label = f"epoch 1 of {epochs}"
 
@@ -163,7 +170,7 @@ def iter_fine_tune(  # noqa: PLR0913 - the same as fine_tune
         tell("start")
         for epoch in range(epochs):
             label = f"epoch {epoch + 1} of {epochs}"
-            for x, labels in trainer.batches(epoch, batch_size, per_epoch):
+            for x, labels in trainer.batches(first_epoch + epoch, batch_size, per_epoch):
                 rate = trainer.learning_rate
                 done = len(records)
                 loss, parts = trainer.step(x, labels)

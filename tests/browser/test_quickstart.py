@@ -168,6 +168,11 @@ def test_pick_prune_fine_tune_compare_save(lab, bench):
         expect(bench.root.locator(".slim-scatter")).to_contain_text(axis, ignore_case=True)
 
     bench.root.get_by_label("Model", exact=True).select_option("uniform 0.25")
+    bench.button("Show the recipe").click()
+    expect(bench.root.locator(".slim-code")).to_contain_text("strategy: fine_tune")
+    bench.button("Show the code").click()
+    expect(bench.root.locator(".slim-code")).to_contain_text("sl.uniform_ratios(graph, ratio=0.25)")
+    bench.button("Hide").click()
     expect(bench.root.get_by_label("Folder")).to_have_value("models/uniform-0.25")
     bench.button("Save").click()
     bench.finished("Saved 'uniform 0.25' to models/uniform-0.25")

@@ -47,6 +47,7 @@ def test_the_code_of_clicks_gives_the_same_weights_bit_for_bit(zoo_bench):
     click(bench, "code")
     bench._publisher.flush()
     shown = bench.script_view
+    assert bench.candidates[0].epochs == 2
     assert (shown["kind"], shown["name"]) == ("code", "uniform 0.25")
     assert "sl.uniform_ratios(graph, ratio=0.25)" in shown["text"]
     assert "criterion='l2_norm'" in shown["text"]
@@ -118,8 +119,24 @@ def test_the_recipe_says_the_same(zoo_bench):
     assert prune.criterion == "l2_norm"
     assert (distill.start_epoch, distill.end_epoch) == (0, 2)
     assert distill.training.learning_rate == 0.004
-    assert distill.losses == (sl.SoftLabel(),)
+    assert distill.losses == (
+        sl.SoftLabel(weight=0.5, student_temperature=4.0, teacher_temperature=4.0, rescale=True),
+    )
+    assert distill.training.task_weight == 0.5
     assert distill.teachers["original"].original
+
+
+def test_the_recipe_of_clicks_gives_the_same_weights_bit_for_bit(zoo_bench):
+    bench = zoo_bench
+    bench.ratios = {bench.graph.layers[1]: 0.6, bench.graph.layers[2]: 0.25}
+    click(bench, "prune", name="by hand")
+    click(bench, "fine_tune", epochs=1, learning_rate=0.004, teacher=False)
+    click(bench, "fine_tune", epochs=1, learning_rate=0.002, teacher=True)
+    assert bench.candidates[0].epochs == 2
+    paddle.seed(99)
+    made = sl.Compressor(sl.Recipe.from_yaml(bench.recipe())).run(progress=False)
+    assert weights(made.model) == weights(bench.candidates[0].model)
+    assert weights(run(bench.code())) == weights(bench.candidates[0].model)
 
 
 def test_trainings_follow_one_another_in_a_recipe_and_a_stopped_one_is_refused():

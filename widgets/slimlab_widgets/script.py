@@ -7,12 +7,13 @@ again in the same order, the deeds give the same weights bit for bit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
 from slimlab.errors import RecipeError, SlimLabError
 from slimlab.scan.setup import fingerprint
+from slimlab.train import Training
 from slimlab.zoo.origin import ZOO, origin_of
 
 if TYPE_CHECKING:
@@ -64,8 +65,11 @@ class Tuned:
     ----------
     epochs, learning_rate
         As `sl.fine_tune` takes them.
-    losses
-        Distillation losses, with the unpruned model as the teacher; none: it has no teacher.
+    losses, task_weight
+        Distillation losses, with the unpruned model as the teacher, and the weight of the
+        task's own loss beside them; without losses it has no teacher.
+    first_epoch
+        Epochs of the trainings before.
     steps
         Training steps after which a hand stopped it; None where it came to its end.
     """
@@ -73,24 +77,39 @@ class Tuned:
     epochs: int
     learning_rate: float
     losses: tuple[sl.DistillLoss, ...] = ()
+    task_weight: float = 1.0
+    first_epoch: int = 0
     steps: int | None = None
 
-    def arguments(self) -> str:
+    def arguments(self) -> list[str]:
         """What the call takes after model and task."""
         words = [f"epochs={self.epochs}", f"learning_rate={self.learning_rate!r}"]
+        if self.first_epoch:
+            words.append(f"first_epoch={self.first_epoch}")
         if self.losses:
-            words.append("teacher=model")
-        if self.losses and self.losses != (sl.SoftLabel(),):
-            losses = ", ".join(f"sl.{loss!r}" for loss in self.losses)
-            words.append(f"distill=[{losses}]")
-        return ", ".join(words)
+            losses = ", ".join(_loss(loss) for loss in self.losses)
+            words += ["teacher=model", f"distill=[{losses}]"]
+            words.append(f"training=sl.train.Training(task_weight={self.task_weight!r})")
+        return words
+
+    def keywords(self, teacher: Layer) -> dict[str, Any]:
+        """The same for a call."""
+        common = {
+            "epochs": self.epochs,
+            "learning_rate": self.learning_rate,
+            "first_epoch": self.first_epoch,
+        }
+        if not self.losses:
+            return common
+        training = Training(task_weight=self.task_weight)
+        return {**common, "teacher": teacher, "distill": self.losses, "training": training}
 
     def code(self) -> list[str]:
         """The lines of Python."""
         if self.steps is None:
-            return [f"small, history = sl.fine_tune(small, task, {self.arguments()})"]
+            return _call("small, history = sl.fine_tune", self.arguments())
         return [
-            f"steps = sl.iter_fine_tune(small, task, {self.arguments()})",
+            *_call("steps = sl.iter_fine_tune", self.arguments()),
             f"next(step for step in steps if step.done >= {self.steps})  # stopped here",
             "small, history = sl.finish_early(steps)",
         ]
@@ -106,7 +125,7 @@ class Tuned:
         common = {
             "start_epoch": start,
             "end_epoch": start + self.epochs,
-            "training": {"learning_rate": self.learning_rate},
+            "training": {"learning_rate": self.learning_rate, "task_weight": self.task_weight},
         }
         if not self.losses:
             return {"strategy": "fine_tune", **common}
@@ -215,6 +234,22 @@ def recipe(name: str, source: Source, deeds: Sequence[Deed]) -> str:
         }
     )
     return made.to_yaml()
+
+
+def _call(start: str, words: list[str]) -> list[str]:
+    """A call, on one line or a line for each argument."""
+    words = ["small", "task", *words]
+    line = f"{start}({', '.join(words)})"
+    if len(line) <= WIDTH:
+        return [line]
+    return [f"{start}(", *(f"    {word}," for word in words), ")"]
+
+
+def _loss(loss: sl.DistillLoss) -> str:
+    """A loss as a call, with what differs from its defaults."""
+    values = ((f.name, getattr(loss, f.name), f.default) for f in fields(loss))
+    said = ", ".join(f"{name}={value!r}" for name, value, usual in values if value != usual)
+    return f"sl.{type(loss).__name__}({said})"
 
 
 def _mapping(ratios: Ratios) -> list[str]:

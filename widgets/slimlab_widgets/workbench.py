@@ -17,7 +17,6 @@ from slimlab_widgets.bench import Bench
 from slimlab_widgets.jobs import Work, once
 from slimlab_widgets.panels import describe_history
 from slimlab_widgets.picks import Picks, that_cut
-from slimlab_widgets.script import Tuned
 from slimlab_widgets.settings import folder_for, parse_ratios, write_ratios
 from slimlab_widgets.state import Running, Script
 
@@ -153,8 +152,7 @@ class Workbench(Bench):
         """Train a candidate on; `epochs=`, `learning_rate=`, `teacher=` change settings."""
         self.change(**settings)
         candidate, asked = self._state.candidate(name), self._state.settings
-        losses = (sl.SoftLabel(),) if asked.teacher else ()
-        asked_for = Tuned(asked.epochs, asked.learning_rate, losses)
+        deed = works.training(candidate, asked)
 
         def step(step: Step[Any]) -> None:
             self._update(
@@ -163,8 +161,7 @@ class Workbench(Bench):
 
         def done(result: tuple[Layer, Any], partial: bool) -> str:
             steps = result[1].records[-1].step if partial else None
-            deed = replace(asked_for, steps=steps)
-            new = works.tuned(candidate, *result, deed)
+            new = works.tuned(candidate, *result, replace(deed, steps=steps))
             running = Running(candidate.name, result[1], self._state.running.steps)
             self._update(lambda s: replace(s.with_candidate(new), running=running))
             said = describe_history(result[1], self.task.metric.name, self.task.metric.unit)
@@ -175,11 +172,7 @@ class Workbench(Bench):
                 "fine-tune",
                 f"Fine-tuning '{candidate.name}'",
                 lambda: sl.iter_fine_tune(
-                    candidate.model,
-                    self.task,
-                    epochs=asked.epochs,
-                    learning_rate=asked.learning_rate,
-                    teacher=self.model if asked.teacher else None,
+                    candidate.model, self.task, **deed.keywords(teacher=self.model)
                 ),
                 done,
                 step,

@@ -2,6 +2,7 @@
 import { type Context, type Panel, button, field, setInput } from "./context";
 import { h, show, text } from "./dom";
 import { bytes, capital, count, fixed, metricName, ms, removed, score } from "./format";
+import { Script } from "./script";
 import { AXES, type Axis, Scatter } from "./scatter";
 import type { CandidatesView, ComparisonView, SettingsView, TrialRow } from "./types";
 
@@ -73,9 +74,12 @@ export class CompareAndSave implements Panel {
     this.save = button("Save", "save", "Write the model to the folder; sl.load reads it back", () => ctx.send("save", { name: this.which.value, folder: this.folder.value }));
     this.which.addEventListener("change", () => ctx.send("choose", { name: this.which.value }));
     this.folder.addEventListener("change", () => ctx.send("settings", { folder: this.folder.value }));
+    const script = new Script(ctx);
     this.el = h("div", { class: "slim-comparetab" },
       h("div", { class: "slim-controls", role: "group", "aria-label": "Compare and save" },
-        this.compare, h("span", { class: "slim-gap" }), field("Model", this.which), field("Folder", this.folder), this.save),
+        this.compare, h("span", { class: "slim-gap" }), field("Model", this.which), field("Folder", this.folder), this.save,
+        h("span", { class: "slim-gap" }), ...script.buttons),
+      script.el,
       new Comparison(ctx, true).el);
     ctx.watch(["candidates", "job", "settings"], () => this.draw());
   }

@@ -7,6 +7,8 @@ export interface Memory {
   selected: string | null;
   axis: string;
   focus: string | null;
+  /** Whether the code or the recipe is open. */
+  script: boolean;
   scroll: Record<string, number>;
   /** By data-key: what a person typed, and what the kernel had said until then. */
   typed: Record<string, { value: string; told?: string }>;
@@ -18,7 +20,7 @@ const memories = new Map<string, Memory>();
 export function memoryOf(key: string): Memory {
   let memory = memories.get(key);
   if (!memory) {
-    memory = { tab: "layers", selected: null, axis: "macs", focus: null, scroll: {}, typed: {} };
+    memory = { tab: "layers", selected: null, axis: "macs", focus: null, script: false, scroll: {}, typed: {} };
     memories.set(key, memory);
   }
   return memory;

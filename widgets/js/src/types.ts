@@ -91,6 +91,12 @@ export interface PicksView {
   snapshots?: { name: string; macs: number; drop: number | null }[];
 }
 
+export interface ScriptView {
+  kind?: "" | "code" | "recipe";
+  name?: string;
+  text?: string;
+}
+
 export interface JobView {
   kind?: string;
   status?: "idle" | "running" | "stopping" | "stopped" | "done" | "error";

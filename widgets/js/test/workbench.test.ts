@@ -149,6 +149,19 @@ describe("the workbench", () => {
     expect(model.sent).toEqual([{ event: "choose", name: "half" }]);
   });
 
+  it("shows the code and the recipe of the chosen model, and hides them", () => {
+    const { model, button, panel } = show({ candidates_view: { rows: [candidate], chosen: "half" } });
+    button("recipe").click();
+    expect(model.sent).toEqual([{ event: "recipe", name: "half" }]);
+    const shown = panel("compare").querySelector<HTMLElement>(".slim-script")!;
+    expect(shown.hidden).toBe(true);
+    model.set("script_view", { kind: "recipe", name: "half", text: "version: 1\n<b>" });
+    expect(shown.hidden).toBe(false);
+    expect(shown.querySelector("pre")!.textContent).toBe("version: 1\n<b>");
+    button("hide").click();
+    expect(shown.hidden).toBe(true);
+  });
+
   it("gives every control a name and a reason", () => {
     const { el } = show({ candidates_view: { rows: [candidate], chosen: "half" } });
     for (const one of el.querySelectorAll<HTMLElement>("button, input, select")) {
