@@ -6,8 +6,8 @@ arguments and gives the exit code. To add a command, write such a module and put
 
 from __future__ import annotations
 
-from slimlab.commands import run
+from slimlab.commands import compare, recipe, run, scan
 
-ALL = (run,)
+ALL = (run, recipe, scan, compare)
 
 __all__ = ["ALL"]
