@@ -16,7 +16,7 @@ from slimlab.evaluate import inference, quick_batch
 from slimlab.layers import sublayers
 from slimlab.prune import ARCHITECTURE, architecture
 from slimlab.quantize.config import QuantConfig
-from slimlab.quantize.grid import numbers_on_grid, whole_numbers
+from slimlab.quantize.grid import numbers_on_grid, top_of, whole_numbers
 from slimlab.quantize.layout import install, is_quantized, lay_out
 from slimlab.quantize.observers import make_observer
 from slimlab.quantize.quantized import activation_quantizers, quantizers, weight_quantizers
@@ -139,8 +139,7 @@ def iter_quantize(  # noqa: PLR0913 - the same as quantize
         yield from calibrate(fresh, task, asked)
         if epochs:
             if asked.lsq:
-                for quantizer in quantizers(fresh):
-                    quantizer.learn()
+                learn_scales(fresh)
             steps = iter_fine_tune(
                 fresh,
                 task,
@@ -245,6 +244,22 @@ def _trained(
         return stop.value[0]
     finally:
         steps.close()
+
+
+def learn_scales(model: Layer) -> None:
+    """Make the scales of a scratch model parameters, in place.
+
+    Those of weights start as in LSQ, section 2.1, and never above the largest magnitude.
+    """
+    layers = sublayers(model)
+    for name, quantizer in weight_quantizers(model).items():
+        weight = layers[name].weight
+        others = [n for n in range(len(weight.shape)) if n != quantizer.axis]
+        mean = weight.abs().mean(axis=others).reshape(quantizer.scale.shape)
+        start = 2 * mean * top_of(quantizer.bits) ** 0.5
+        quantizer.set_scale(paddle.minimum(start, quantizer.scale_of(weight)).numpy())
+    for each in quantizers(model):
+        each.learn()
 
 
 def settled(model: Layer) -> Layer:
