@@ -15,6 +15,7 @@ from slimlab.allocate import (
 )
 from slimlab.artifact import load, save
 from slimlab.compare import Comparison, Trial, compare, iter_measure_trial, measure_trial
+from slimlab.compressor import Compression, Compressor
 from slimlab.data import image_folder, load_task
 from slimlab.distill import (
     DIST,
@@ -40,6 +41,7 @@ from slimlab.errors import (
     UnsupportedOpError,
 )
 from slimlab.evaluate import Scores, evaluate, iter_evaluate
+from slimlab.evidence import criteria
 from slimlab.graph import ChannelGroup, Coverage, Graph
 from slimlab.grouping import profile, trace
 from slimlab.latency import Latency, iter_measure_latency, measure_latency
@@ -81,6 +83,7 @@ from slimlab.search import (
 from slimlab.sensitivity import Cell, Sensitivity
 from slimlab.steps import Step, finish_early
 from slimlab.task import Metric, Task
+from slimlab.timing import TimeTable, TimingSettings, iter_measure_times, measure_times
 from slimlab.train import History, fine_tune, iter_fine_tune
 from slimlab.zoo import load_model
 
@@ -122,6 +125,7 @@ __all__ = [
     "preview",
     "Preview",
     "predicted_against_actual",
+    "criteria",
     "plan_pruning",
     "PruningPlan",
     "masked",
@@ -154,6 +158,10 @@ __all__ = [
     "measure_latency",
     "iter_measure_latency",
     "Latency",
+    "measure_times",
+    "iter_measure_times",
+    "TimeTable",
+    "TimingSettings",
     "measure_trial",
     "iter_measure_trial",
     "compare",
@@ -164,6 +172,8 @@ __all__ = [
     "Distill",
     "Quantize",
     "FineTune",
+    "Compressor",
+    "Compression",
     "load_recipe",
     "shipped_recipes",
     "recipe_schema",

@@ -249,6 +249,8 @@ class Builder:
 
     def _products(self, groups: Sequence[ChannelGroup], batch: int) -> list[Term]:
         """Multiply-adds between activations: a term each, without parameters."""
+        if not self.channels.products:
+            return []
         group_of = {}
         for n, group in enumerate(groups):
             root = group.members[0]
