@@ -48,6 +48,7 @@ from slimlab.latency import Latency, iter_measure_latency, measure_latency
 from slimlab.plan import PruningPlan, plan_pruning
 from slimlab.profile import Profile
 from slimlab.prune import masked, prune
+from slimlab.quantize import QuantConfig, iter_quantize, quantize
 from slimlab.ratios import Ratios, Scope
 from slimlab.recalibrate import iter_recalibrate_bn, recalibrate_bn
 from slimlab.recipe import (
@@ -140,6 +141,9 @@ __all__ = [
     "fine_tune",
     "iter_fine_tune",
     "History",
+    "quantize",
+    "iter_quantize",
+    "QuantConfig",
     "SoftLabel",
     "L2",
     "FSP",
