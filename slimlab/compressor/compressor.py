@@ -14,7 +14,7 @@ from slimlab.compare import Trial, iter_measure_trial
 from slimlab.compressor.changes import compare_courses
 from slimlab.compressor.checkpoints import Checkpoints, State
 from slimlab.compressor.outputs import Compression, write_outputs
-from slimlab.compressor.run import ACTORS, Run
+from slimlab.compressor.run import Run
 from slimlab.compressor.scene import MODELS, Scene, model_of, task_of
 from slimlab.errors import ArtifactError, RecipeError, SlimLabWarning
 from slimlab.recipe import Recipe, load_recipe
@@ -170,13 +170,6 @@ class Compressor:
 
 def _check_possible(recipe: Recipe) -> None:
     """Refuse what can't be carried out before anything is done."""
-    for place, strategy in enumerate(recipe.strategies):
-        if strategy.strategy == "quantize" and "quantize" not in ACTORS:
-            msg = (
-                f"Strategy {place} is `quantize`, which this version of SlimLab reads and checks "
-                "but can't carry out; leave it out."
-            )
-            raise RecipeError(msg, strategy=place)
     if recipe.export:
         msg = f"This version of SlimLab can't export {recipe.export[0]!r}; leave `export` out."
         raise RecipeError(msg, export=recipe.export)
