@@ -15,6 +15,7 @@ from slimlab.allocate import (
 )
 from slimlab.artifact import load, save
 from slimlab.compare import Comparison, Trial, compare, iter_measure_trial, measure_trial
+from slimlab.compressor import Compression, Compressor
 from slimlab.data import image_folder, load_task
 from slimlab.distill import (
     DIST,
@@ -54,6 +55,7 @@ from slimlab.latency import Latency, iter_measure_latency, measure_latency
 from slimlab.plan import PruningPlan, plan_pruning
 from slimlab.profile import Profile
 from slimlab.prune import masked, prune
+from slimlab.quantize import QuantConfig, iter_quantize, quantize
 from slimlab.ratios import Ratios, Scope
 from slimlab.recalibrate import iter_recalibrate_bn, recalibrate_bn
 from slimlab.recipe import (
@@ -146,6 +148,9 @@ __all__ = [
     "fine_tune",
     "iter_fine_tune",
     "History",
+    "quantize",
+    "iter_quantize",
+    "QuantConfig",
     "SoftLabel",
     "L2",
     "FSP",
@@ -174,6 +179,8 @@ __all__ = [
     "Distill",
     "Quantize",
     "FineTune",
+    "Compressor",
+    "Compression",
     "load_recipe",
     "shipped_recipes",
     "recipe_schema",
