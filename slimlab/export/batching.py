@@ -1,7 +1,7 @@
 """Floor 2. A network lowered for two batch sizes, as one for any.
 
 What differs between the two is the batch: sizes of values, and sizes written into reshapes.
-Anything else that differs would be wrong for other batches, and is refused. Knows ONNX, and no model.
+Anything else that differs would be wrong for other batches, and is refused. Knows ONNX only.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ def _free_size(readers: Sequence[NodeProto], sizes: NDArray[np.generic], place: 
     others = [int(n) for at, n in enumerate(sizes.tolist()) if at != place]
     if kinds == {"Reshape"} and -1 not in others:
         return -1
-    if kinds == {"Reshape"} and place == 0:
-        return 0  # the size of the input's first axis
-    _refuse(f"a size of {', '.join(sorted(kinds))}")
+    if kinds != {"Reshape"} or place:
+        _refuse(f"a size of {', '.join(sorted(kinds))}")
+    return 0  # the size of the input's first axis
 
 
 def _is_multiple(one: int, two: int) -> bool:

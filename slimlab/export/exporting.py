@@ -20,6 +20,7 @@ from slimlab.export.readme import README, readme
 from slimlab.export.report import ExportReport
 from slimlab.export.trials import Data, Trials
 from slimlab.latency import Latency
+from slimlab.quantize import is_quantized, layout_of
 from slimlab.steps import Step, drain
 from slimlab.store import check_free, write_folder
 from slimlab.zoo.origin import origin_of
@@ -126,20 +127,36 @@ def iter_export(
             raise _out_of_tolerance(kind, target, replace(parity, first_difference=first))
         times = tuple(measure(file, name, trials, runs) for name in kind.timed if runs)
     sizes = {name: len(content) for name, content in written.files.items()}
-    report = ExportReport(target, kind.name, sizes, sum(sizes.values()), parity, times)
+    float_bytes: int = sum(sizes.values())
+    before: tuple[Latency, ...] = ()
+    if not exact:
+        float_bytes, before = _measured_in_float(subject, kind, trials, runs)
+    report = ExportReport(target, kind.name, sizes, float_bytes, parity, times, before)
     _keep(report, written, kind, subject, trials)
     return report
 
 
+def _measured_in_float(
+    subject: Subject, kind: Format, trials: Trials, runs: int
+) -> tuple[int, tuple[Latency, ...]]:
+    """Bytes and times of the same network in float, in the same kind of file."""
+    written = kind.write(subject.in_float())
+    with tempfile.TemporaryDirectory() as aside:
+        file = _put(Path(aside), written.files)
+        times = tuple(measure(file, name, trials, runs) for name in kind.timed if runs)
+    return sum(map(len, written.files.values())), times
+
+
 def _checked_kind(model: Layer, kind: Format) -> bool:
     """Whether a model computes on no grid; refuse a format that is for those that do."""
-    if kind.quantized:
+    exact = not is_quantized(model)
+    if kind.quantized and exact:
         msg = (
             f"Format {kind.name!r} is for quantized models, and this {type(model).__name__} is in "
             "float. Use sl.quantize first, or format='onnx'."
         )
         raise ExportError(msg, format=kind.name)
-    return True
+    return exact
 
 
 def _put(folder: Path, files: Mapping[str, bytes]) -> Path:
@@ -187,6 +204,7 @@ def _facts(
         "made_with": {name: version(name) for name in ("slimlab", "paddlepaddle", "onnx")},
         "model": type(subject.model).__name__,
         "origin": origin.to_dict() if origin else None,
+        "quantized": None if (laid := layout_of(subject.model)) is None else laid.to_dict(),
         "task": None if task is None else {"name": task.name, "fingerprint": task.fingerprint()},
         "inputs": [_described(x.shape, str(x.dtype)) for x in subject.examples],
         "model_files": list(written.files),

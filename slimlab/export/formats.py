@@ -14,6 +14,7 @@ from paddle.nn import Layer
 
 from slimlab.errors import ExportError, nearest
 from slimlab.lowering import lower
+from slimlab.quantize import Quantizer
 from slimlab.trace import Program, trace_program
 
 # Two batch sizes that are no size of anything else: what differs between them is the batch.
@@ -41,6 +42,14 @@ class Subject:
         fresh = copy.deepcopy(model)
         fresh.eval()
         return cls(fresh, tuple(x[:1] for x in examples))
+
+    def in_float(self) -> Subject:
+        """The same network without the grids of its quantizers; its weights stay where they are."""
+        other = copy.deepcopy(self.model)
+        for layer in other.sublayers(include_self=True):
+            if isinstance(layer, Quantizer):
+                layer.enabled = False
+        return Subject(other, self.examples)
 
     @cached_property
     def programs(self) -> tuple[Program, Program]:
