@@ -43,6 +43,13 @@ from slimlab.errors import (
 )
 from slimlab.evaluate import Scores, evaluate, iter_evaluate
 from slimlab.evidence import criteria
+from slimlab.export import (
+    ExportReport,
+    export,
+    iter_export,
+    iter_verify_export,
+    verify_export,
+)
 from slimlab.graph import ChannelGroup, Coverage, Graph
 from slimlab.grouping import profile, trace
 from slimlab.latency import Latency, iter_measure_latency, measure_latency
@@ -181,6 +188,11 @@ __all__ = [
     "load_recipe",
     "shipped_recipes",
     "recipe_schema",
+    "export",
+    "iter_export",
+    "verify_export",
+    "iter_verify_export",
+    "ExportReport",
     "save",
     "load",
     "plots",

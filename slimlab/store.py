@@ -42,7 +42,7 @@ def write_folder(
         When the place is taken by something else or can't be written.
     """
     target = Path(folder).absolute()
-    _check_free(target)
+    check_free(target)
     entries = {n: {"sha256": _sha256(c), "bytes": len(c)} for n, c in files.items()}
     manifest: dict[str, Any] = {"kind": kind, **facts, "files": entries}
     manifest["sha256"] = _sha256(_canonical(manifest))
@@ -159,7 +159,14 @@ def _content(path: Path, entry: Mapping[str, Any]) -> bytes:
     return content
 
 
-def _check_free(target: Path) -> None:
+def check_free(target: Path) -> None:
+    """Make sure that a folder of ours can stand in a place, before work is spent on it.
+
+    Raises
+    ------
+    ArtifactError
+        When something else is there.
+    """
     if not target.exists():
         return
     if not target.is_dir():
