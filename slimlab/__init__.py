@@ -1,6 +1,7 @@
 """SlimLab: compress PaddlePaddle models, and see what each step costs and saves."""
 
 from slimlab import plots
+from slimlab.account import Account
 from slimlab.allocate import (
     Preview,
     Reachable,
@@ -68,6 +69,7 @@ from slimlab.recipe import (
     recipe_schema,
     shipped_recipes,
 )
+from slimlab.report import report
 from slimlab.scan import (
     ScanSettings,
     ScanStep,
@@ -174,6 +176,8 @@ __all__ = [
     "compare",
     "Trial",
     "Comparison",
+    "report",
+    "Account",
     "Recipe",
     "Prune",
     "Distill",

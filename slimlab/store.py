@@ -61,6 +61,38 @@ def write_folder(
     return target
 
 
+def write_file(path: str | Path, content: bytes) -> Path:
+    """Write one file, whole or not at all; one that is there is replaced at once.
+
+    Raises
+    ------
+    ArtifactError
+        When the place is a folder or can't be written; what was there is left as it was.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from slimlab.store import write_file
+    >>> write_file(tempfile.mkdtemp() + "/deep/page.html", b"<p>").read_bytes()
+    b'<p>'
+    """
+    target = Path(path).absolute()
+    if target.is_dir():
+        msg = f"{target} is a folder; give the name of a file."
+        raise ArtifactError(msg, path=str(target))
+    aside = target.with_name(f".{target.name[:64]}.{secrets.token_hex(4)}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write(aside, content)
+        aside.replace(target)
+    except OSError as error:
+        msg = f"{target} can't be written: {error.strerror or error}. Nothing was changed there."
+        raise ArtifactError(msg, path=str(target)) from error
+    finally:
+        aside.unlink(missing_ok=True)
+    return target
+
+
 def read_folder(folder: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Read what `write_folder` wrote: the manifest, and every file's content.
 
