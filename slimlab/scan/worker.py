@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import paddle
@@ -22,7 +23,7 @@ from slimlab.scan.scoring import Scoring
 Measured = tuple[Scores, list[Scores]]
 
 
-class Site(WorkerPlugin):  # type: ignore[misc]  # distributed has no annotations
+class Site(WorkerPlugin):
     """A scan on one worker: the network and how images are scored, sent once.
 
     The scheduler keeps it and gives it to every worker that comes later too, so that a worker that
@@ -43,9 +44,9 @@ class Site(WorkerPlugin):  # type: ignore[misc]  # distributed has no annotation
     def __init__(self, name: str, blueprint: Blueprint, scoring: Scoring) -> None:
         self.name, self._blueprint, self._scoring = name, blueprint, scoring
 
-    def setup(self, worker: object) -> None:
+    def setup(self, worker: Any) -> None:
         """Begin on a worker: it computes on as many threads as it was started with."""
-        threads = int(worker.state.nthreads)  # type: ignore[attr-defined]
+        threads = int(worker.state.nthreads)
         self._lock = Lock()
         self._meter = Fast(replace(self._blueprint, threads=threads))
 

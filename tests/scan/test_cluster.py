@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from collections.abc import Iterator
@@ -63,7 +64,7 @@ def test_the_table_is_that_of_one_process(
     steps = list(sl.iter_scan_sensitivity(vgg, digits, client=client, **asked))
     assert steps[-1].item == alone
     assert steps[-1].done == steps[-1].total
-    assert all(a.done <= b.done for a, b in zip(steps, steps[1:], strict=False))
+    assert all(a.done <= b.done for a, b in itertools.pairwise(steps))
     assert no_scan_is_left(client)
 
 
@@ -120,7 +121,7 @@ def test_what_can_not_be_spread_is_a_sentence(
     client: distributed.Client, vgg: paddle.nn.Layer, digits: sl.Task
 ) -> None:
     asked = {"progress": False, **ASKED}
-    with pytest.raises(sl.TaskError, match="client= is a str; it must be a distributed.Client"):
+    with pytest.raises(sl.TaskError, match=r"client= is a str; it must be a distributed\.Client"):
         sl.scan_sensitivity(vgg, digits, client="tcp://127.0.0.1:8786", **asked)
     with pytest.raises(sl.TaskError, match="runs in Paddle, which workers don't"):
         sl.scan_sensitivity(vgg, digits, client=client, runtime="paddle", **asked)
