@@ -66,6 +66,18 @@ class Totals:
     bytes: int
 
 
+def removed_share(whole: int, left: int) -> float:
+    """Share of a cost that is removed, 0 to 1; of nothing, nothing can be.
+
+    Examples
+    --------
+    >>> from slimlab.cost import removed_share
+    >>> removed_share(8, 6), removed_share(0, 0)
+    (0.25, 0.0)
+    """
+    return 1 - left / whole if whole else 0.0
+
+
 @dataclass(frozen=True)
 class Cost:
     """Cost of a network for any number of kept channels.
@@ -154,7 +166,8 @@ class Cost:
             widths = np.asarray(kept, dtype=np.float64)
         constants, matrix = self._lengths
         lengths = constants + matrix @ widths
-        return np.asarray(np.prod(lengths.reshape(len(self.terms), -1), axis=1))
+        depth = len(lengths) // max(1, len(self.terms))
+        return np.asarray(np.prod(lengths.reshape(len(self.terms), depth), axis=1))
 
     @cached_property
     def _number(self) -> dict[str, int]:
@@ -162,7 +175,8 @@ class Cost:
 
     @cached_property
     def _coefficients(self) -> NDArray[np.float64]:
-        return np.array([(t.macs, t.params, t.size) for t in self.terms], dtype=np.float64).T
+        rows = [(t.macs, t.params, t.size) for t in self.terms]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), 3).T
 
     @cached_property
     def _lengths(self) -> tuple[NDArray[np.float64], csr_matrix]:

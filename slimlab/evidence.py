@@ -9,15 +9,17 @@ channel is the derivative by a gate on the channel. Register a criterion with
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from paddle.nn import Layer
 
 from slimlab.errors import PlanError, nearest
 from slimlab.graph import ChannelGroup
-from slimlab.importance import CRITERIA, Array, Combination, checked
+from slimlab.importance import CRITERIA, PAPERS, Array, Combination, checked
 from slimlab.surgery import repeatable
 from slimlab.task import Task
 
@@ -46,8 +48,15 @@ DataCriterion = Callable[[Evidence], "tuple[Array, ...]"]
 DATA_CRITERIA: dict[str, DataCriterion] = {}
 
 
-def data_criterion(name: str) -> Callable[[DataCriterion], DataCriterion]:
+def data_criterion(name: str, *, paper: str = "") -> Callable[[DataCriterion], DataCriterion]:
     """Register a criterion that ranks by gradients: a score `(width,)` for each place or layer.
+
+    Parameters
+    ----------
+    name
+        The name; one that is there already is replaced.
+    paper
+        Where the criterion was published, for the table `criteria`.
 
     Examples
     --------
@@ -63,9 +72,44 @@ def data_criterion(name: str) -> Callable[[DataCriterion], DataCriterion]:
 
     def register(function: DataCriterion) -> DataCriterion:
         DATA_CRITERIA[name] = function
+        PAPERS[name] = paper
         return function
 
     return register
+
+
+def criteria() -> pd.DataFrame:
+    """What channels can be ranked by: the names that `plan_pruning` and recipes take.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a criterion: `criterion, ranks_by, paper, needs_data`. Those that need data rank by
+        gradients on labelled images, so `task=` has to be given. Criteria of your own
+        (`slimlab.importance.criterion`, `slimlab.evidence.data_criterion`) are listed as well,
+        described by the first sentence of their docstring.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> table = sl.criteria().set_index("criterion")
+    >>> table.loc["fpgm", "paper"]
+    'He et al., CVPR 2019, arXiv 1811.00250'
+    >>> table.query("needs_data").index.tolist()
+    ['taylor', 'group_fisher']
+    """
+    functions: dict[str, object] = {**CRITERIA, **DATA_CRITERIA}
+    rows = [
+        (name, _sentence(function), PAPERS.get(name, ""), name in DATA_CRITERIA)
+        for name, function in functions.items()
+    ]
+    return pd.DataFrame(rows, columns=["criterion", "ranks_by", "paper", "needs_data"])
+
+
+def _sentence(function: object) -> str:
+    """The first sentence of a docstring, without the paper in brackets behind it."""
+    words = " ".join((function.__doc__ or "").split())
+    return re.split(r"\.(?: |$)| \((?=[A-Z]|as in )", words, maxsplit=1)[0]
 
 
 def check_criterion(name: str, *, has_data: bool) -> None:
@@ -181,7 +225,7 @@ def _of_group(
     return list((scaled or made).values()), read
 
 
-@data_criterion("taylor")
+@data_criterion("taylor", paper="Molchanov et al., CVPR 2019, arXiv 1906.10771")
 def taylor(evidence: Evidence) -> tuple[Array, ...]:
     """Squared first-order change of the loss without a channel, by a gate behind its BatchNorm.
 
@@ -190,7 +234,7 @@ def taylor(evidence: Evidence) -> tuple[Array, ...]:
     return tuple(np.square(gate).mean(axis=0) for gate in evidence.gates or evidence.readers)
 
 
-@data_criterion("group_fisher")
+@data_criterion("group_fisher", paper="Liu et al., ICML 2021, arXiv 2108.00708")
 def group_fisher(evidence: Evidence) -> tuple[Array, ...]:
     """Squared derivative by one gate before all layers that read a channel: its Fisher information.
 

@@ -49,10 +49,18 @@ class GroupWeights:
 
 Criterion = Callable[[GroupWeights], Array]
 CRITERIA: dict[str, Criterion] = {}
+PAPERS: dict[str, str] = {}  # by a criterion's name, where it was published
 
 
-def criterion(name: str) -> Callable[[Criterion], Criterion]:
+def criterion(name: str, *, paper: str = "") -> Callable[[Criterion], Criterion]:
     """Register a criterion under the name that `plan_pruning` and recipes use.
+
+    Parameters
+    ----------
+    name
+        The name; one that is there already is replaced.
+    paper
+        Where the criterion was published, for the table `criteria`.
 
     Examples
     --------
@@ -68,6 +76,7 @@ def criterion(name: str) -> Callable[[Criterion], Criterion]:
 
     def register(function: Criterion) -> Criterion:
         CRITERIA[name] = function
+        PAPERS[name] = paper
         return function
 
     return register
@@ -181,7 +190,7 @@ def _by_channel(value: Array, member: Member) -> Array:
     return rows.reshape(len(member.indices), -1)
 
 
-@criterion("l1_norm")
+@criterion("l1_norm", paper="Li et al., ICLR 2017, arXiv 1608.08710")
 def l1_norm(group: GroupWeights) -> Array:
     """Sum of absolute filter weights (Li et al., Pruning Filters for Efficient ConvNets,
     1608.08710).
@@ -189,13 +198,13 @@ def l1_norm(group: GroupWeights) -> Array:
     return np.asarray(np.sum([np.abs(f).sum(axis=1) for f in group.filters], axis=0))
 
 
-@criterion("l2_norm")
+@criterion("l2_norm", paper="He et al., IJCAI 2018, arXiv 1808.06866")
 def l2_norm(group: GroupWeights) -> Array:
     """Euclidean norm of the filters (as in He et al., Soft Filter Pruning, 1808.06866)."""
     return np.asarray(np.sqrt(np.sum([np.square(f).sum(axis=1) for f in group.filters], axis=0)))
 
 
-@criterion("fpgm")
+@criterion("fpgm", paper="He et al., CVPR 2019, arXiv 1811.00250")
 def fpgm(group: GroupWeights) -> Array:
     """Summed distance to the other filters: what lies near their geometric median is replaceable.
 
@@ -207,7 +216,7 @@ def fpgm(group: GroupWeights) -> Array:
     return np.asarray(np.sqrt(np.maximum(distances, 0)).sum(axis=1))
 
 
-@criterion("bn_scale")
+@criterion("bn_scale", paper="Liu et al., ICCV 2017, arXiv 1708.06519")
 def bn_scale(group: GroupWeights) -> Array:
     """Absolute scale of the BatchNorms a channel passes (Liu et al., Network Slimming,
     1708.06519).

@@ -8,11 +8,12 @@ changes it. Knows nothing of graphs or pruning.
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import numpy as np
 import paddle
 from paddle import Tensor
 from paddle.nn import Layer
@@ -82,12 +83,27 @@ def is_trainable(tensor: Tensor) -> bool:
 
 def item_bytes(tensor: Tensor) -> int:
     """Bytes one element takes on disk."""
-    return int(paddle.empty([0], dtype=tensor.dtype).element_size())
+    return _item_bytes(tensor.dtype)
+
+
+@functools.cache
+def _item_bytes(dtype: paddle.dtype) -> int:
+    return int(paddle.empty([0], dtype=dtype).element_size())
+
+
+def stored_bytes(layer: Layer, attribute: str, tensor: Tensor, elements: int) -> int:
+    """Bytes that elements of a layer's tensor take on disk.
+
+    A layer that stores a tensor in fewer bits says so: `layer.stored_bits(attribute)`.
+    """
+    asked = getattr(layer, "stored_bits", None)
+    bits = None if asked is None else asked(attribute)
+    return elements * item_bytes(tensor) if bits is None else -(-elements * int(bits) // 8)
 
 
 def count(tensor: Tensor) -> int:
     """Number of elements of a tensor."""
-    return int(np.prod(tensor.shape, dtype=np.int64))
+    return math.prod(tensor.shape)
 
 
 @contextlib.contextmanager

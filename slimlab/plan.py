@@ -137,8 +137,7 @@ def plan_pruning(
         Layer to the share of its channels that is removed, in [0, 1). A layer whose channels are
         tied to another's (residual addition) stands for all of them.
     criterion
-        How channels are ranked; see `slimlab.importance.CRITERIA`, and `slimlab.evidence` for those
-        that need data.
+        How channels are ranked: a name from the table `criteria()`.
     task, images
         Labelled images for `"taylor"` and `"group_fisher"`, and how many of them.
     combination

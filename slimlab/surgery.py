@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -191,6 +192,8 @@ class Scratch:
         self._stand_ins = {name: _empty_like(tensors[name]) for name in self._shapes}
         memo = {id(p): p for p in self._origin.parameters()}
         memo.update({id(tensors[name]): t for name, t in self._stand_ins.items()})
+        for layer in self._origin.sublayers(include_self=True):
+            memo.update(_quick_copies(layer))
         self._model = copy.deepcopy(self._origin, memo)
         self._model.eval()
         layers = sublayers(self._model)
@@ -199,18 +202,22 @@ class Scratch:
             {name: vars(layer)[name] for name in _SIZES if name in vars(layer)}
             for layer, _ in self._sized
         ]
-        self._layers = list(layers.values())
+        # Paddle's own layers keep nothing of what passes through them in evaluation mode.
+        self._layers = [
+            v for v in layers.values() if not type(v).__module__.startswith("paddle.nn")
+        ]
         self._as_made = self._state()
 
     def _state(self) -> list[object]:
         """What layers hold, by identity: a forward that keeps something is told from this."""
         held: list[object] = []
         for layer in self._layers:
-            for value in vars(layer).values():
-                held.append(id(value))
-                if isinstance(value, dict):
+            values = vars(layer).values()
+            held += map(id, values)
+            for value in values:
+                if isinstance(value, dict) and value:
                     held.append([*map(id, value.values())])
-                elif isinstance(value, (list, set)):
+                elif isinstance(value, (list, set)) and value:
                     held.append([*map(id, value)])
         return held
 
@@ -231,6 +238,18 @@ class Scratch:
                 vars(layer).update(sizes)
             if self._state() != self._as_made:
                 self._copy()
+
+
+def _quick_copies(layer: Layer) -> dict[int, object]:
+    """Copies by identity of what each layer of Paddle's has and `deepcopy` is slow with."""
+    held = vars(layer)
+    found: dict[int, object] = {
+        id(v): OrderedDict() for v in held.values() if type(v) is OrderedDict and not v
+    }
+    for name in ("_helper", "_op_recorder"):  # how it was made, and what is recorded in static mode
+        if name in held:
+            found[id(held[name])] = copy.copy(held[name])
+    return found
 
 
 def _empty_like(tensor: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ Knows Paddle's tracer and nothing of channels. The model is not changed: `to_sta
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from slimlab.layers import Tensors, evaluating
 Shape = tuple[int, ...]
 # What PIR attaches to every operator and no rule needs; the call stack alone is most of the cost.
 _NOISE = frozenset({"op_callstack", "stop_gradient", "persistable", "struct_name"})
-_PLACE = re.compile(r'File "(.*)", line (\d+)')
+_PLACE = re.compile(r'\s*File "(.*)", line (\d+)')
 _PADDLE = str(Path(paddle.__file__).parent)
 _MODELS = str(Path(paddle.__file__).parent / "vision")
 _OURS = str(Path(__file__))
@@ -89,9 +90,8 @@ class Op:
     @property
     def source(self) -> tuple[str, str]:
         """Place and text of the line outside Paddle that asked for the operator."""
-        places = [n for n, line in enumerate(self.stack) if line.lstrip().startswith('File "')]
-        for n in reversed(places):
-            found = _PLACE.search(self.stack[n])
+        for n in reversed(range(len(self.stack))):
+            found = _PLACE.match(self.stack[n])
             if found and _is_users(found[1]):
                 code = self.stack[n + 1].strip() if n + 1 < len(self.stack) else ""
                 return f"{found[1].replace(chr(92), '/').rpartition('/')[2]}:{found[2]}", code
@@ -197,7 +197,7 @@ def _read(concrete: Any, names: Mapping[str, str]) -> Program:
     for raw in block.ops:
         kind = raw.name()
         if kind == "builtin.parameter":
-            inner = raw.attrs()["parameter_name"]
+            inner = raw.str_attr("parameter_name")
             value = _add(values, raw.results()[0], names.get(inner))
             if value.parameter is None and inner in tensors:
                 held[value.id] = tensors[inner]
@@ -211,7 +211,7 @@ def _read(concrete: Any, names: Mapping[str, str]) -> Program:
 
 
 def _op(raw: Any, values: dict[int, Value]) -> Op:
-    sources = [operand.source() for operand in raw.operands()]
+    sources = raw.operands_source()
     taken = tuple(values.get(v.id) if v.initialized() else None for v in sources)
     made = tuple(_add(values, v) if v.initialized() else None for v in raw.results())
     # Paddle 3.3 crashes on attrs() of the structural builtin operators, which have none of
@@ -243,10 +243,15 @@ def _captured(raw: Any, values: Mapping[int, Value]) -> list[Value]:
     return found
 
 
+@functools.cache
+def _dtype_name(dtype: object) -> str:
+    return str(dtype).rpartition(".")[2]
+
+
 def _add(values: dict[int, Value], raw: Any, parameter: str | None = None) -> Value:
     dense = raw.is_dense_tensor_type()
     # Numbered, because Paddle's own id is an address that differs from run to run.
-    dtype = str(raw.dtype).rpartition(".")[2] if dense else ""
+    dtype = _dtype_name(raw.dtype) if dense else ""
     value = Value(len(values), tuple(raw.shape) if dense else (), parameter, dtype)
     values[raw.id] = value
     return value

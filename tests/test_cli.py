@@ -27,6 +27,7 @@ def test_help_names_the_commands_and_shows_examples(capsys):
     text = capsys.readouterr().out
     assert "open JupyterLab on the quickstart" in text
     assert "slimlab lab --no-browser --port 9999" in text
+    assert "carry a recipe out" in text
 
 
 def test_no_command_shows_the_help(capsys):
@@ -90,7 +91,7 @@ def test_the_users_own_configuration_comes_after_ours():
 def test_kernels_are_spared_paddles_remarks_unless_the_user_asks_for_them():
     quiet = lab.environment({"PYTHONWARNINGS": "error"})
     assert quiet["GLOG_minloglevel"] == "2"
-    assert quiet["PYTHONWARNINGS"] == "error,ignore:No ccache found"
+    assert quiet["PYTHONWARNINGS"] == "error,ignore:No ccache found,ignore:When training"
     assert lab.environment({"GLOG_minloglevel": "0"})["GLOG_minloglevel"] == "0"
 
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
+import paddle
 import pytest
+from paddle import nn
 from topologies import TOPOLOGIES, example
 
 import slimlab as sl
@@ -57,3 +60,28 @@ def test_nothing_in_it_is_quadratic_in_layers() -> None:
         return time.perf_counter() - start
 
     assert seconds(200) < 100 * seconds(20)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.ReLU(),
+        nn.Sequential(nn.MaxPool2D(2), nn.Flatten()),
+        nn.BatchNorm2D(3, weight_attr=False, bias_attr=False),
+    ],
+    ids=["activation", "moves", "statistics only"],
+)
+def test_a_network_without_parameters_costs_nothing(model: nn.Layer, tmp_path: Path) -> None:
+    model.eval()
+    x = paddle.randn([1, 3, 6, 6])
+    graph = sl.trace(model, x)
+    assert (graph.groups, graph.macs, graph.params) == ((), 0, 0)
+    assert graph.cost.totals() == Totals(0, 0, graph.bytes)
+    assert (graph.coverage.macs_share, graph.coverage.params_share) == (0, 0)
+    expected = sl.preview(graph, {})
+    assert (expected.macs_removed, expected.params_removed, expected.bytes_removed) == (0, 0, 0)
+    with pytest.raises(sl.PlanError, match="There are none"):
+        sl.uniform_ratios(graph, macs=0.5)
+    small = sl.prune(model, sl.plan_pruning(model, graph, {}))
+    again = sl.load(sl.save(small, tmp_path / "m"), model=model)
+    assert bool((again(x) == model(x)).all())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from topologies import TOPOLOGIES, example
 
 import slimlab as sl
+from slimlab.evidence import DATA_CRITERIA
 from slimlab.importance import CRITERIA, GroupWeights, channel_scores, criterion
 
 TWO = GroupWeights(
@@ -96,3 +99,31 @@ def test_a_criterion_of_ones_own_is_checked() -> None:
             channel_scores(model, graph.groups[0], "short")
     finally:
         del CRITERIA["short"]
+
+
+def test_the_public_table_lists_every_criterion_with_its_paper() -> None:
+    table = sl.criteria().set_index("criterion")
+    functions = {**CRITERIA, **DATA_CRITERIA}
+    assert list(table.index) == list(functions)
+    assert set(table.index[table["needs_data"]]) == set(DATA_CRITERIA)
+    for name, row in table.iterrows():
+        told = functions[name].__doc__ or ""
+        number = re.search(r"\d{4}\.\d{5}", row["paper"])
+        assert bool(number) == (name != "random")
+        assert number is None or number[0] in told
+        assert " ".join(told.split()).startswith(row["ranks_by"])
+        assert "et al" not in row["ranks_by"]
+
+
+def test_a_criterion_of_ones_own_is_in_the_table() -> None:
+    @criterion("mine", paper="Mine, 2026")
+    def mine(group: GroupWeights) -> np.ndarray:
+        """Nothing else. Really."""
+        return np.ones(len(group.filters[0]))
+
+    try:
+        row = sl.criteria().set_index("criterion").loc["mine"]
+    finally:
+        del CRITERIA["mine"]
+    assert row.tolist() == ["Nothing else", "Mine, 2026", False]
+    assert "mine" not in set(sl.criteria()["criterion"])

@@ -111,14 +111,16 @@ class _Move:
         along = self.own[axis]
         if along is None:
             return
+        if bool((along == along[0]).all()):
+            self._freeze(labelled, "reshape of channels that go all together")
+            return
         view = [self.before[n] if n == axis else 1 for n in before]
         sizes = [self.after[n] for n in after]
         full = np.broadcast_to(along.reshape(view), [self.before[n] for n in before])
         full = full.reshape(sizes)
-        varying = [n for n in range(len(after)) if (full != np.take(full, [0], axis=n)).any()]
-        if not varying:
-            self._freeze(labelled, "reshape of channels that go all together")
-            return
+        varying = [0]
+        if len(after) > 1:
+            varying = [n for n in range(len(after)) if (full != np.take(full, [0], axis=n)).any()]
         chosen = varying[0] if len(varying) == 1 else self._carrier(after, varying)
         table = np.moveaxis(full, chosen, 0).reshape(sizes[chosen], -1)
         single = len(varying) == 1

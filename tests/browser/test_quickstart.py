@@ -134,6 +134,7 @@ def test_pick_prune_fine_tune_compare_save(lab, bench):
     bench.finished("Scanned 24 cells")
 
     pick_by_hand(bench)
+    undo_and_snapshots(bench)
     macs_removed_by_hand = bench.total("macs").text_content()
     prune(bench, "by hand")
 
@@ -213,6 +214,50 @@ def pick_by_hand(bench: Bench) -> None:
     expect(bench.row(second)).to_have_attribute("data-ratio", "0.25")
     expect(bench.row(second)).to_contain_text("→")
     bench.confirmed()
+
+
+def undo_and_snapshots(bench: Bench) -> None:
+    """Leaves the ratios as they were."""
+    slider = bench.root.get_by_role("slider", name="Pruning ratio of stage1.0.conv1").last
+    row, last = bench.row("stage1.0.conv1"), bench.row("stage3.2.conv1")
+    bench.root.get_by_label("Snapshot", exact=True).fill("mine")
+    bench.button("Keep").click()
+    bench.root.get_by_label("Uniform ratio").fill("0.75")
+    bench.button("Set uniform").click()
+    expect(last).to_have_attribute("data-ratio", "0.75")
+    slider.press("Control+z")
+    expect(last).to_have_attribute("data-ratio", "0")
+    expect(row).to_have_attribute("data-ratio", "0.25")
+    slider.press("Control+z")  # five steps of the slider were one stroke
+    expect(row).to_have_attribute("data-ratio", "0")
+    bench.button("↷ Redo").click()
+    slider.press("Control+Shift+Z")
+    expect(last).to_have_attribute("data-ratio", "0.75")
+    expect(bench.button("↷ Redo")).to_be_disabled()
+    bench.button("mine").click()
+    expect(last).to_have_attribute("data-ratio", "0")
+    expect(row).to_have_attribute("data-ratio", "0.25")
+    bench.confirmed()
+
+
+def test_a_slider_keeps_its_place_while_the_view_is_rebuilt(bench):
+    """The saved picture is renewed when a hand has rested for two seconds; nothing jumps back."""
+    bench.open("Scan and pick")
+    slider = bench.root.get_by_role("slider", name="Pruning ratio of stem").last
+    rebuilt = "(e) => { e.dataset.first = 'yes' }"
+    bench.root.evaluate(rebuilt)
+    slider.focus()
+    for _ in range(6):  # longer than those two seconds
+        slider.press("ArrowRight")
+        bench.page.wait_for_timeout(500)
+        expect(bench.root).to_have_attribute("data-first", "yes")
+    expect(bench.row("stem")).to_have_attribute("data-ratio", "0.3")
+    expect(bench.root).not_to_have_attribute("data-first", "yes", timeout=20 * SECONDS)
+    expect(bench.row("stem")).to_have_attribute("data-ratio", "0.3")
+    bench.confirmed()
+    expect(slider).to_be_focused()
+    slider.press("ArrowRight")
+    expect(bench.row("stem")).to_have_attribute("data-ratio", "0.35")
 
 
 def prune(bench: Bench, name: str | None, *, becomes: str | None = None) -> None:

@@ -56,6 +56,9 @@ def test_picker_gives_ratios_back(case):
     picker.ratios = {"3": 0.75}
     assert picker.picked_view["ratios"] == {"3": 0.75}
     assert "1 of 2 layers pruned" in picture(picker)
+    click(picker, "undo")
+    assert picker.ratios == sl.Ratios({"0": 0.5, "3": 0.25})
+    assert picker.picks_view["redo"] == "picked"
 
 
 def test_picker_presets(case):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import paddle
 import pytest
 
@@ -95,13 +97,52 @@ def test_ratios_are_settable_from_code(scanned):
 def test_uniform_and_drop_are_the_cores_answers(scanned, case):
     click(scanned, "uniform", value=0.5)
     assert scanned.ratios == sl.uniform_ratios(case.graph, ratio=0.5)
-    assert scanned.state.ratios_name == "uniform 0.50"
+    assert scanned.picks.now.name == "uniform 0.50"
     click(scanned, "drop", value=5.0)
     found = sl.ratios_within_drop(case.sensitivity, drop=5.0)
     assert {n: found[n] for n in scanned.ratios} == dict(scanned.ratios)
     assert sl.preview(case.graph, found).widths == sl.preview(case.graph, scanned.ratios).widths
     click(scanned, "clear", value=0)
     assert not any(scanned.ratios.values())
+
+
+def test_clicks_are_undone_and_redone_and_kept(scanned):
+    click(scanned, "uniform", value=0.5)
+    click(scanned, "ratios", ratios={"0": 0.25}, view="v", seq=1)
+    click(scanned, "ratios", ratios={"0": 0.5}, view="v", seq=2)
+    click(scanned, "ratios", ratios={"0": 0.75}, view="v", seq=3)
+    click(scanned, "undo")
+    # The first move changed both layers; the two after it were one stroke.
+    assert dict(scanned.ratios) == {"0": 0.25}
+    click(scanned, "undo")
+    assert dict(scanned.ratios) == {"0": 0.5, "3": 0.5}
+    click(scanned, "keep", name="half")
+    click(scanned, "redo")
+    click(scanned, "redo")
+    assert dict(scanned.ratios) == {"0": 0.75}
+    click(scanned, "take", name="half")
+    scanned._publisher.flush()
+    assert scanned.picked_view["name"] == "half"
+    assert scanned.picks_view["undo"] == "picked"
+    (row,) = scanned.picks_view["snapshots"]
+    assert (row["name"], row["macs"]) == ("half", sl.preview(scanned.graph, scanned.ratios).macs)
+    click(scanned, "forget", name="half")
+    scanned._publisher.flush()
+    assert scanned.picks_view["snapshots"] == []
+
+
+def test_the_saved_picture_waits_while_a_hand_is_at_work(case):
+    bench = Workbench(case.model, case.task, graph=case.graph, sensitivity=case.sensitivity)
+    drawn = []
+    bench.refresh_static = lambda: drawn.append(dict(bench.ratios))
+    bench._quiet._seconds = 0.3
+    for seq in range(1, 4):
+        click(bench, "ratios", ratios={"0": seq / 10}, view="v", seq=seq)
+    assert drawn == []
+    until = time.monotonic() + 20
+    while not drawn and time.monotonic() < until:
+        time.sleep(0.02)
+    assert drawn == [{"0": 0.3}]
 
 
 def test_prune_gives_the_same_model_as_code(scanned, case):

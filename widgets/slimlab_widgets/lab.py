@@ -16,6 +16,7 @@ from pathlib import Path
 
 CONFIG = Path(__file__).parent / "jupyter_config"
 FIRST_NOTEBOOK = "01_quickstart.ipynb"
+REMARKS = ("ignore:No ccache found", "ignore:When training")
 
 
 def shipped_notebooks() -> Path:
@@ -96,11 +97,12 @@ def server_options(work: Path, notebook: str = FIRST_NOTEBOOK) -> list[str]:
 def environment(old: dict[str, str]) -> dict[str, str]:
     """Give the environment with our configuration before the user's, and a quieter Paddle.
 
-    Paddle writes remarks about its own inside to stderr, which a notebook shows as red boxes: one
-    while tracing an addition, one on import where ccache is missing. Errors are still shown.
+    Paddle writes remarks about its own inside to stderr, which a notebook shows as red boxes: while
+    tracing an addition, on import where ccache is missing, in each training with BatchNorm. Errors
+    are still shown.
     """
     path = [str(CONFIG), *filter(None, [old.get("JUPYTER_CONFIG_PATH")])]
-    warnings = [*filter(None, [old.get("PYTHONWARNINGS")]), "ignore:No ccache found"]
+    warnings = [*filter(None, [old.get("PYTHONWARNINGS")]), *REMARKS]
     return {
         "GLOG_minloglevel": "2",
         **old,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
 from slimlab_widgets import views
 from slimlab_widgets.panel import Panel
+from slimlab_widgets.picks import EVENTS, Pick, Picks, that_cut
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,12 +88,18 @@ class RatioPicker(Panel):
         )
         self._sensitivity = sensitivity
         self._graph = graph
-        self._set(ratios or {})
+        self._picks = Picks(Pick(self._checked(ratios or {})))
+        self._show({})
 
     @property
     def ratios(self) -> Ratios:
         """The picked ratios; settable with any mapping of layer to ratio."""
-        return self._ratios
+        return self._picks.now.ratios
+
+    @property
+    def picks(self) -> Picks:
+        """The picked ratios, those before them, and those with a name."""
+        return self._picks
 
     @ratios.setter
     def ratios(self, ratios: Mapping[str, float]) -> None:
@@ -104,8 +112,12 @@ class RatioPicker(Panel):
 
     def handle(self, event: str, facts: Mapping[str, Any]) -> None:
         """Take ratios from the browser."""
+        if event == "touch":
+            return  # a hand is on a control; nothing here rebuilds the view
         if event == "ratios":
-            self._set(facts["ratios"], {"view": facts["view"], "seq": facts["seq"]})
+            pick = Pick(self._checked(facts["ratios"]))
+            self._picks = self._picks.with_pick(pick, at=time.monotonic())
+            self._show({"view": facts["view"], "seq": facts["seq"]})
         elif event == "uniform":
             self._set(sl.uniform_ratios(self._graph, ratio=facts["value"]))
         elif event == "drop":
@@ -113,24 +125,36 @@ class RatioPicker(Panel):
             self._set(that_cut(found, self._graph))
         elif event == "clear":
             self._set({})
+        elif event in EVENTS:
+            self._picks = self._picks.after(event, facts)
+            self._show({})
         self.job_view = {}
 
     def figures(self) -> list[Figure]:
         """The curves with the picked points, and the widths before and after."""
         return [
-            sl.plots.sensitivity_curves(self._sensitivity, ratios=self._ratios),
-            sl.plots.pruned_widths(self._graph, self._ratios),
+            sl.plots.sensitivity_curves(self._sensitivity, ratios=self.ratios),
+            sl.plots.pruned_widths(self._graph, self.ratios),
         ]
 
     def summary(self) -> str:
         """The totals that the picked ratios give."""
         return describe(self._preview, self._graph)
 
-    def _set(self, ratios: Mapping[str, float], origin: dict[str, Any] | None = None) -> None:
-        checked = sl.Ratios(sl.Ratios(ratios).of_groups(self._graph))
-        preview = sl.preview(self._graph, checked, self._sensitivity)
-        self._ratios, self._preview = checked, preview
-        self.picked_view = views.picked_view(checked, preview, name="picked", origin=origin)
+    def _set(self, ratios: Mapping[str, float]) -> None:
+        self._picks = self._picks.with_pick(Pick(self._checked(ratios)))
+        self._show({})
+
+    def _checked(self, ratios: Mapping[str, float]) -> Ratios:
+        return sl.Ratios(sl.Ratios(ratios).of_groups(self._graph))
+
+    def _show(self, origin: dict[str, Any]) -> None:
+        pick = self._picks.now
+        self._preview = sl.preview(self._graph, pick.ratios, self._sensitivity)
+        self.picked_view = views.picked_view(
+            pick.ratios, self._preview, name=pick.name, origin=origin
+        )
+        self.picks_view = views.picks_view(self._picks, self._graph, self._sensitivity)
 
 
 class RunView(Panel):
@@ -202,12 +226,6 @@ class ComparisonView(Panel):
     def summary(self) -> str:
         """The table as text."""
         return str(self._comparison.to_frame().to_string(index=False))
-
-
-def that_cut(ratios: Mapping[str, float], graph: Graph) -> Ratios:
-    """Those ratios that remove at least one channel: 0.02 of 16 channels is none."""
-    widths = sl.preview(graph, ratios).widths
-    return sl.Ratios({n: r for n, r in ratios.items() if widths[n][1] < widths[n][0]})
 
 
 def describe(preview: Preview, graph: Graph) -> str:

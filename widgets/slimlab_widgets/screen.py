@@ -13,7 +13,8 @@ import slimlab as sl
 from slimlab.importance import CRITERIA
 from slimlab_widgets import views
 from slimlab_widgets.panels import describe
-from slimlab_widgets.state import State, folder_for
+from slimlab_widgets.settings import folder_for
+from slimlab_widgets.state import State
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +50,9 @@ class Screen:
         changed: dict[str, Callable[[], object]] = {}
         if differs("sensitivity"):
             changed["curves_view"] = lambda: views.curves_view(new.sensitivity)
-        if differs("sensitivity", "ratios", "ratios_name", "revision"):
+        if differs("picks", "sensitivity"):
+            changed["picks_view"] = lambda: self._picks(new)
+        if differs("sensitivity", "picks", "revision"):
             changed["picked_view"] = lambda: self._picked(new)
         if differs("settings", "chosen"):
             changed["settings_view"] = lambda: self._settings(new)
@@ -72,12 +75,12 @@ class Screen:
 
     def preview(self, state: State) -> Preview:
         """What the core predicts for the picked ratios."""
-        return sl.preview(self._graph, state.ratios or sl.Ratios({}), state.sensitivity)
+        return sl.preview(self._graph, state.ratios, state.sensitivity)
 
     def figures(self, state: State) -> list[Figure]:
         """Pictures of what is on the bench, the most advanced first."""
         plots = sl.plots
-        ratios = state.ratios or sl.Ratios({})
+        ratios = state.ratios
         found: list[Figure] = []
         if state.comparison is not None:
             found.append(plots.tradeoff(state.comparison))
@@ -101,9 +104,11 @@ class Screen:
         return "\n".join(lines)
 
     def _picked(self, state: State) -> dict[str, Any]:
-        ratios = state.ratios or sl.Ratios({})
-        origin = {**state.asked_by, "revision": state.revision}
-        return views.picked_view(ratios, self.preview(state), name=state.ratios_name, origin=origin)
+        pick, origin = state.picks.now, {**state.asked_by, "revision": state.revision}
+        return views.picked_view(pick.ratios, self.preview(state), name=pick.name, origin=origin)
+
+    def _picks(self, state: State) -> dict[str, Any]:
+        return views.picks_view(state.picks, self._graph, state.sensitivity)
 
     def _run(self, state: State) -> dict[str, Any]:
         name, history, steps = state.running.name, state.running.history, state.running.steps

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
-from slimlab.errors import PlanError, SlimLabError
+from slimlab.errors import SlimLabError
+from slimlab_widgets.picks import Picks
+from slimlab_widgets.settings import Settings
 
 if TYPE_CHECKING:
     from paddle.nn import Layer
@@ -18,55 +20,6 @@ if TYPE_CHECKING:
     from slimlab import Comparison, History, Preview, Ratios, Sensitivity, Trial
 
 BASELINE = "baseline"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the controls of the workbench say.
-
-    Attributes
-    ----------
-    images
-        Test images used by each measurement of a scan; None for all.
-    ratios
-        The scan's pruning ratios, as a person writes them: `0.1:0.9:0.1` or `0.3, 0.5`.
-    criterion
-        How channels are ranked.
-    epochs, learning_rate, teacher
-        Of fine-tuning; `teacher` adds the soft labels of the unpruned model.
-    folder
-        Where Save writes; empty for a folder that is named for the chosen model.
-    uniform, drop
-        The last uniform ratio and accepted drop (points) that were asked for.
-    """
-
-    images: int | None = 1000
-    ratios: str = "0.1:0.9:0.2"
-    criterion: str = "l1_norm"
-    epochs: int = 1
-    learning_rate: float = 1e-3
-    teacher: bool = False
-    folder: str = ""
-    uniform: float = 0.5
-    drop: float = 1.0
-
-    def with_facts(self, facts: Mapping[str, Any]) -> Settings:
-        """New settings from those facts of an event that are settings, checked."""
-        known = {key: facts[key] for key in facts if key in self.__dataclass_fields__}
-        new = replace(self, **known)
-        parse_ratios(new.ratios)
-        checks = {
-            "images": new.images is None or new.images >= 1,
-            "epochs": new.epochs >= 1,
-            "learning_rate": new.learning_rate > 0,
-            "uniform": 0 <= new.uniform < 1,
-            "drop": new.drop >= 0,
-        }
-        for name, good in checks.items():
-            if not good:
-                msg = f"{getattr(new, name)!r} can't be used for {name.replace('_', ' ')}."
-                raise SlimLabError(msg, setting=name)
-        return replace(new, epochs=int(new.epochs), images=new.images and int(new.images))
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +70,8 @@ class State:
         What the controls say.
     sensitivity
         What was measured so far; None before the first scan.
-    ratios, ratios_name
-        What is picked, and what a model pruned so would be called.
+    picks
+        The picked ratios, those before them, and those with a name.
     asked_by, revision
         Which view of the page asked for these ratios (empty: none, but code or a button), and how
         often they were set: so the page tells an answer to its last move from an older one.
@@ -132,8 +85,7 @@ class State:
 
     settings: Settings = field(default_factory=Settings)
     sensitivity: Sensitivity | None = None
-    ratios: Ratios | None = None
-    ratios_name: str = ""
+    picks: Picks = field(default_factory=Picks)
     asked_by: Mapping[str, Any] = field(default_factory=dict)
     revision: int = 0
     candidates: tuple[Candidate, ...] = ()
@@ -141,6 +93,11 @@ class State:
     trials: tuple[Trial, ...] = ()
     comparison: Comparison | None = None
     running: Running = field(default_factory=Running)
+
+    @property
+    def ratios(self) -> Ratios:
+        """What is picked."""
+        return self.picks.now.ratios
 
     def candidate(self, name: str | None = None) -> Candidate:
         """The candidate of this name, or the chosen one.
@@ -185,60 +142,3 @@ class State:
         while free in taken:
             free, number = f"{name} ({number})", number + 1
         return free
-
-
-def parse_ratios(text: str) -> tuple[float, ...]:
-    """Read pruning ratios as a person writes them.
-
-    Parameters
-    ----------
-    text
-        `from:to:step`, or numbers between commas or spaces.
-
-    Raises
-    ------
-    PlanError
-        When they are not numbers between 0 and 1.
-
-    Examples
-    --------
-    >>> from slimlab_widgets.state import parse_ratios
-    >>> parse_ratios("0.1:0.5:0.2")
-    (0.1, 0.3, 0.5)
-    >>> parse_ratios("0.5, 0.3")
-    (0.3, 0.5)
-    """
-    msg = (
-        f"{text!r} are not pruning ratios. Write from:to:step, such as 0.1:0.9:0.1, or a list "
-        "such as 0.3, 0.5, 0.7; every ratio lies between 0 and 1."
-    )
-    try:
-        if ":" in text:
-            start, stop, step = (float(part) for part in text.split(":"))
-            count = int((stop - start) / step + 1e-6) + 1 if step > 0 else 0
-            ratios = [round(start + n * step, 6) for n in range(min(count, 100))]
-        else:
-            ratios = [float(part) for part in text.replace(",", " ").replace(";", " ").split()]
-    except ValueError:
-        raise PlanError(msg, ratios=text) from None
-    if not ratios or not all(0 < ratio < 1 for ratio in ratios):
-        raise PlanError(msg, ratios=text)
-    return tuple(sorted(set(ratios)))
-
-
-def write_ratios(ratios: tuple[float, ...]) -> str:
-    """Write ratios so that `parse_ratios` reads them back."""
-    return ", ".join(f"{ratio:g}" for ratio in ratios)
-
-
-def folder_for(name: str) -> str:
-    """Where a model of this name is saved when nobody says otherwise.
-
-    Examples
-    --------
-    >>> from slimlab_widgets.state import folder_for
-    >>> folder_for("drop at most 1.0")
-    'models/drop-at-most-1.0'
-    """
-    safe = "".join(c if c.isalnum() or c in ".-_" else "-" for c in name).strip("-.")
-    return f"models/{safe or 'model'}"

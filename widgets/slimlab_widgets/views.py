@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import slimlab as sl
 from slimlab.compare import LATENCY_BATCH
 
 if TYPE_CHECKING:
     from slimlab import Comparison, Graph, History, Preview, Sensitivity
     from slimlab.sensitivity import Cell
     from slimlab_widgets.jobs import Progress
+    from slimlab_widgets.picks import Picks
     from slimlab_widgets.state import Candidate
 
 Json = dict[str, Any]
@@ -110,6 +112,19 @@ def picked_view(
     """
     kept = {layer: float(ratio) for layer, ratio in ratios.items() if ratio > 0}
     return {"ratios": kept, "name": name, "preview": preview_view(preview), **(origin or {})}
+
+
+def picks_view(picks: Picks, graph: Graph, sensitivity: Sensitivity | None) -> Json:
+    """What undo and redo go to, and the named picks with what each would give."""
+    rows = []
+    for name, pick in picks.snapshots:
+        found = sl.preview(graph, pick.ratios, sensitivity)
+        rows.append({"name": name, "macs": int(found.macs), "drop": _number(found.drop)})
+    return {
+        "undo": picks.past[-1].name if picks.past else None,
+        "redo": picks.future[-1].name if picks.future else None,
+        "snapshots": rows,
+    }
 
 
 def preview_view(preview: Preview | None) -> Json | None:

@@ -1,39 +1,33 @@
-"""Top floor. `Workbench`: the one mutable object, which holds one frozen `State` and replaces it.
+"""Top floor. `Workbench`: every button of the page is a method here.
 
-Every button of the page is a method here, and every method is a call into the core that runs as a
-job, so that the kernel stays free. Callbacks of the browser come in other threads: the state is
-replaced under a lock, and nothing waits for anything.
+Each method is a call into the core that runs as a job, so that the kernel stays free.
 """
 
 from __future__ import annotations
 
-import threading
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
 from slimlab.errors import SlimLabError
-from slimlab_widgets import views, works
-from slimlab_widgets.jobs import Jobs, Progress, Runner, Work, in_thread, last_line, once
-from slimlab_widgets.panel import Panel
-from slimlab_widgets.panels import describe_history, that_cut
-from slimlab_widgets.publisher import Publisher
-from slimlab_widgets.scratch import Scratch
-from slimlab_widgets.screen import Screen
-from slimlab_widgets.state import Running, Settings, State, folder_for, parse_ratios, write_ratios
+from slimlab_widgets import works
+from slimlab_widgets.bench import Bench
+from slimlab_widgets.jobs import Work, once
+from slimlab_widgets.panels import describe_history
+from slimlab_widgets.picks import Picks, that_cut
+from slimlab_widgets.settings import folder_for, parse_ratios, write_ratios
+from slimlab_widgets.state import Running
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from paddle.nn import Layer
 
-    from slimlab import Comparison, Graph, Ratios, Sensitivity, Task, Trial
+    from slimlab import Trial
     from slimlab.steps import Step
     from slimlab_widgets.state import Candidate
 
 
-class Workbench(Panel):
+class Workbench(Bench):
     """Compress a model by hand: scan, pick, prune, fine-tune, compare, save.
 
     Show it as the last line of a cell. Long work runs beside the kernel, which stays free for other
@@ -67,83 +61,6 @@ class Workbench(Panel):
     'uniform 0.50'
     """
 
-    def __init__(
-        self,
-        model: Layer,
-        task: Task,
-        *,
-        graph: Graph | None = None,
-        sensitivity: Sensitivity | None = None,
-        settings: Settings | None = None,
-        run: Runner = in_thread,
-    ) -> None:
-        super().__init__(kind="workbench")
-        self.model, self.task = model, task
-        self.graph: Graph = sl.trace(model, task.example) if graph is None else graph
-        self._state_lock = threading.RLock()
-        self._publisher = Publisher(self._set_traits)
-        self._screen = Screen(self.graph, task, self._publisher)
-        self._jobs = Jobs(self._on_progress, run=run)
-        self._was_busy = False
-        self._scratch = Scratch()
-        self._state = State(
-            settings=settings or Settings(images=min(1000, len(task.test))),
-            sensitivity=sensitivity,
-            ratios=sl.Ratios({}),
-            ratios_name="picked",
-        )
-        self.heading_view = {
-            "model": type(model).__name__,
-            "task": f"{task.name}, {len(task.test):,} test images",
-        }
-        self.graph_view = views.graph_view(self.graph)
-        self._screen.show(None, self._state)
-        self._screen.show_job(lambda: self._jobs.progress)
-        self._publisher.flush()
-
-    @property
-    def state(self) -> State:
-        """Everything on the bench, as one frozen value."""
-        return self._state
-
-    @property
-    def sensitivity(self) -> Sensitivity | None:
-        """What the scan measured so far."""
-        return self._state.sensitivity
-
-    @property
-    def ratios(self) -> Ratios:
-        """The picked ratios; settable with any mapping of layer to ratio."""
-        return self._state.ratios or sl.Ratios({})
-
-    @ratios.setter
-    def ratios(self, ratios: Mapping[str, float]) -> None:
-        self._pick(ratios, "picked")
-
-    @property
-    def candidates(self) -> tuple[Candidate, ...]:
-        """The pruned models."""
-        return self._state.candidates
-
-    @property
-    def trials(self) -> tuple[Trial, ...]:
-        """What was measured of the baseline and the candidates."""
-        return self._state.trials
-
-    @property
-    def comparison(self) -> Comparison | None:
-        """The last comparison."""
-        return self._state.comparison
-
-    @property
-    def progress(self) -> Progress:
-        """The running job, or how the last one ended."""
-        return self._jobs.progress
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Block until no job runs; whether that was reached within `timeout` seconds."""
-        return self._jobs.wait(timeout)
-
     # The buttons.
 
     def scan(self, **settings: Any) -> None:
@@ -171,7 +88,9 @@ class Workbench(Panel):
 
     def pick_uniform(self, ratio: float) -> None:
         """Give every layer the same pruning ratio."""
-        self._pick(sl.uniform_ratios(self.graph, ratio=ratio), f"uniform {ratio:.2f}")
+        ratios = sl.uniform_ratios(self.graph, ratio=ratio)
+        call = f"sl.uniform_ratios(graph, ratio={ratio!r})"
+        self._pick(ratios, f"uniform {ratio:.2f}", call)
         self.change(uniform=ratio)
 
     def pick_drop(self, drop: float) -> None:
@@ -180,17 +99,38 @@ class Workbench(Panel):
             msg = "An accepted drop needs a sensitivity. Press Scan first."
             raise SlimLabError(msg)
         ratios = sl.ratios_within_drop(self._state.sensitivity, drop=drop)
-        self._pick(that_cut(ratios, self.graph), f"drop at most {drop:g}")
+        call = f"sl.ratios_within_drop(sensitivity, drop={drop!r})"
+        self._pick(that_cut(ratios, self.graph), f"drop at most {drop:g}", call)
         self.change(drop=drop)
 
     def clear(self) -> None:
         """Prune nothing."""
         self._pick({}, "picked")
 
+    def undo(self) -> None:
+        """Go back to what was picked before."""
+        self._set_picks(Picks.undo)
+
+    def redo(self) -> None:
+        """Go forward again after `undo`."""
+        self._set_picks(Picks.redo)
+
+    def keep(self, name: str = "") -> None:
+        """Give the picked ratios a name, under which `take` picks them again."""
+        self._set_picks(lambda picks: picks.keep(name))
+
+    def take(self, name: str) -> None:
+        """Pick the ratios that were given this name."""
+        self._set_picks(lambda picks: picks.take(name))
+
+    def forget(self, name: str) -> None:
+        """Forget the ratios of this name."""
+        self._set_picks(lambda picks: picks.forget(name))
+
     def prune(self, name: str | None = None) -> None:
         """Cut the picked ratios out of a copy of the model, which becomes a candidate."""
         state = self._state
-        free = state.free_name((name or "").strip() or state.ratios_name)
+        free = state.free_name((name or "").strip() or state.picks.now.name)
 
         def done(candidate: Candidate, _partial: bool) -> str:
             self._update(
@@ -285,7 +225,13 @@ class Workbench(Panel):
             "uniform": lambda value: self.pick_uniform(value),
             "drop": lambda value: self.pick_drop(value),
             "clear": lambda value: self.clear(),
-            "ratios": lambda ratios, **origin: self._pick(ratios, "picked", origin),
+            "ratios": self._move,
+            "undo": self.undo,
+            "redo": self.redo,
+            "keep": self.keep,
+            "take": self.take,
+            "forget": self.forget,
+            "touch": lambda: None,  # a hand is on a control: the saved picture waits
             "prune": self.prune,
             "fine_tune": self.fine_tune,
             "compare": self.compare,
@@ -293,58 +239,6 @@ class Workbench(Panel):
             "save": self.save,
             "settings": self.change,
         }
+        self._quiet.touch()
         if event in actions:
             actions[event](**facts)
-
-    def on_error(self, error: Exception) -> None:
-        """Show what went wrong in the status line."""
-        if isinstance(error, SlimLabError):
-            self._jobs.note(str(error), error=True)
-        else:
-            details = "".join(traceback.format_exception(error))
-            self._jobs.note(last_line(error), error=True, details=details)
-
-    def figures(self) -> list[Figure]:
-        """Pictures of what is on the bench, for a notebook that is opened without a kernel."""
-        return self._screen.figures(self._state)
-
-    def summary(self) -> str:
-        """What is on the bench, in words."""
-        return self._screen.summary(self._state, self.heading_view)
-
-    def _keep(self, sensitivity: Sensitivity | None) -> None:
-        self._update(lambda s: replace(s, sensitivity=sensitivity))
-
-    def _pick(
-        self, ratios: Mapping[str, float], name: str, asked_by: Mapping[str, Any] | None = None
-    ) -> None:
-        # Refuses layers that don't exist, and gives tied layers the name of their group.
-        checked = sl.Ratios(sl.Ratios(ratios).of_groups(self.graph))
-        self._update(
-            lambda s: replace(
-                s,
-                ratios=checked,
-                ratios_name=name,
-                asked_by=asked_by or {},
-                revision=s.revision + 1,
-            )
-        )
-
-    def _update(self, change: Callable[[State], State]) -> None:
-        with self._state_lock:
-            old, self._state = self._state, change(self._state)
-            self._screen.show(old, self._state)
-
-    def _set_traits(self, values: Mapping[str, object]) -> None:
-        for name, value in values.items():
-            setattr(self, name, value)
-
-    def _on_progress(self, progress: Progress) -> None:
-        self._screen.show_job(lambda: self._jobs.progress)
-        ended, self._was_busy = self._was_busy and not progress.busy, progress.busy
-        if ended:
-            self._publisher.flush()
-            try:
-                self.refresh_static()
-            except Exception as error:
-                self.on_error(error)

@@ -1,5 +1,5 @@
 // What every panel gets: the model to read, a way to tell the kernel, and what this widget remembers across redraws of its view.
-import { h } from "./dom";
+import { KEYS, h } from "./dom";
 import type { JobView, Model } from "./types";
 
 export interface Memory {
@@ -69,7 +69,7 @@ export interface Panel {
 
 export function button(name: string, action: string, title: string, click: () => void, primary = false): HTMLButtonElement {
   return h("button", {
-    type: "button", class: `slim-button${primary ? " slim-primary" : ""}`, title, "data-action": action, "data-key": `button:${action}`, click,
+    type: "button", class: `slim-button${primary ? " slim-primary" : ""}`, title, "data-action": action, "data-key": `button:${action}`, ...KEYS, click,
   }, name);
 }
 

@@ -11,7 +11,11 @@ export interface CurvesEvents {
   select(layer: string): void;
   /** Undefined where the plot only shows. */
   ratio?(layer: string, ratio: number): void;
+  /** Holds the grabbed curve, so that a drag goes on in a rebuilt view. */
+  hand?: { grabbed: Grabbed | null };
 }
+
+export interface Grabbed { layer: string; x: number; y: number; moved: boolean }
 
 const MARGIN = { top: 12, right: 14, bottom: 42, left: 52 };
 const HEIGHT = 320;
@@ -53,12 +57,13 @@ export class CurvesPlot {
   private ratios: Record<string, number> = {};
   private selected: string | null = null;
   private hovered: string | null = null;
-  private grabbed: { layer: string; x: number; y: number; moved: boolean } | null = null;
+  private hand: { grabbed: Grabbed | null };
   private x = scaleLinear();
   private y = scaleLinear();
   readonly stop: () => void;
 
   constructor(private events: CurvesEvents, private hint: string) {
+    this.hand = events.hand ?? { grabbed: null };
     const plot = h("div", { class: "slim-plot-box" }, this.svg, this.tip, this.empty);
     this.el = h("div", { class: "slim-curves" }, this.caption, plot);
     this.svg.append(this.title, this.grid, this.band, this.lines, this.baseline, this.marks, this.dots, this.handle);
@@ -285,7 +290,7 @@ export class CurvesPlot {
     const [px, py] = this.place(e);
     const layer = this.nearest(px, py);
     if (!layer || e.button !== 0) return;
-    this.grabbed = { layer, x: px, y: py, moved: false };
+    this.hand.grabbed = { layer, x: px, y: py, moved: false };
     this.svg.setPointerCapture?.(e.pointerId);
     this.events.select(layer);
     if (this.events.ratio) this.handle.focus({ preventScroll: true });
@@ -294,17 +299,18 @@ export class CurvesPlot {
 
   private move(e: PointerEvent): void {
     const [px, py] = this.place(e);
-    if (!this.grabbed || !this.events.ratio) return this.hover(this.nearest(px, py), px, py);
-    if (!this.grabbed.moved && Math.hypot(px - this.grabbed.x, py - this.grabbed.y) < DRAG) return;
-    this.grabbed.moved = true;
+    if (e.buttons === 0) this.hand.grabbed = null; // the button came up elsewhere
+    if (!this.hand.grabbed || !this.events.ratio) return this.hover(this.nearest(px, py), px, py);
+    if (!this.hand.grabbed.moved && Math.hypot(px - this.hand.grabbed.x, py - this.hand.grabbed.y) < DRAG) return;
+    this.hand.grabbed.moved = true;
     this.hover(null);
-    const most = this.reach(this.grabbed.layer);
-    this.events.ratio(this.grabbed.layer, Math.min(most, Math.max(0, snap(this.x.invert(px)))));
+    const most = this.reach(this.hand.grabbed.layer);
+    this.events.ratio(this.hand.grabbed.layer, Math.min(most, Math.max(0, snap(this.x.invert(px)))));
   }
 
   private release(e: PointerEvent): void {
     this.svg.releasePointerCapture?.(e.pointerId);
-    this.grabbed = null;
+    this.hand.grabbed = null;
   }
 
   private hover(layer: string | null, px = 0, py = 0): void {

@@ -1,6 +1,7 @@
 // The entry of the one bundle: anywidget calls render for every view of every SlimLab widget.
 import { Context, keepTyped } from "./context";
 import { h } from "./dom";
+import { handOf } from "./hand";
 import type { JobView, Model } from "./types";
 import { KINDS } from "./workbench";
 
@@ -14,6 +15,11 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   if (kind !== "workbench") root.append(problem(ctx));
   keepTyped(ctx, root);
   keepFocus(ctx, root);
+  // While a control is in use the kernel must not have the view rebuilt.
+  const hand = handOf(String(model.get("key") ?? ""));
+  hand.attach(ctx, () => undefined);
+  for (const event of ["pointerdown", "keydown", "input", "wheel"]) root.addEventListener(event, () => hand.touch(), { passive: true, capture: true });
+  root.addEventListener("pointermove", (e) => { if (e.buttons) hand.touch(); }, { passive: true, capture: true });
   return () => {
     ctx.stop();
     root.remove();

@@ -3,20 +3,15 @@ import { Context, type Panel, button, field, setInput } from "./context";
 import { type Prediction, predict } from "./cost";
 import { CurvesPlot } from "./curves";
 import { h } from "./dom";
+import { type Hand, handOf } from "./hand";
+import { History } from "./history";
 import { bytes, count, fixed, removed } from "./format";
 import { LayerStrip } from "./strip";
 import type { CurvesView, GraphView, PickedView, PreviewView, SettingsView } from "./types";
 
-const SEND_EVERY = 60; // ms: the kernel confirms, it does not draw
-
 export class Picker implements Panel {
   readonly el: HTMLElement;
-  private ratios: Record<string, number> = {};
-  private readonly view = Math.random().toString(36).slice(2);
-  private seq = 0;
-  private confirmed = 0;
-  private revision: number | undefined;
-  private timer: ReturnType<typeof setTimeout> | null = null;
+  private hand: Hand;
   private frame = 0;
   private plot: CurvesPlot;
   private strip: LayerStrip;
@@ -27,8 +22,10 @@ export class Picker implements Panel {
 
   constructor(private ctx: Context) {
     const select = (layer: string) => this.select(layer);
-    const ratio = (layer: string, value: number) => this.set(layer, value);
-    this.plot = new CurvesPlot({ select, ratio }, "Press Scan to measure how much accuracy each layer loses at each pruning ratio.");
+    this.hand = handOf(String(ctx.model.get("key") ?? ""));
+    this.hand.attach(ctx, () => this.soon());
+    const ratio = (layer: string, value: number) => this.hand.set(layer, value);
+    this.plot = new CurvesPlot({ select, ratio, hand: this.hand }, "Press Scan to measure how much accuracy each layer loses at each pruning ratio.");
     this.strip = new LayerStrip({ select, ratio });
     ctx.onStop(this.plot.stop);
     this.dropButton = button("Set by drop", "drop", "Give each layer the largest ratio whose predicted drop stays within this many points", () => this.preset("drop", Number(this.drop.value)));
@@ -39,9 +36,12 @@ export class Picker implements Panel {
       field("Accepted drop", this.drop, "points per layer"), this.dropButton,
       h("span", { class: "slim-gap" }),
       button("Clear", "clear", "Prune nothing: all ratios back to 0", () => this.preset("clear", 0)));
-    this.el = h("div", { class: "slim-picker" }, presets, h("div", { class: "slim-two" }, this.plot.el, this.strip.el), this.totals);
+    const history = new History(ctx, this.hand);
+    this.el = h("div", { class: "slim-picker" }, presets, history.el, h("div", { class: "slim-two" }, this.plot.el, this.strip.el), this.totals);
+    // Before a slider gets the key, which keeps all keys to itself.
+    this.el.addEventListener("keydown", (e) => history.key(e), { capture: true });
     ctx.watch(["curves", "graph"], () => this.draw());
-    ctx.watch(["picked"], () => this.adopt());
+    ctx.watch(["picked"], () => { this.hand.adopt(); this.draw(); });
     ctx.watch(["settings"], () => this.settings());
   }
 
@@ -52,7 +52,7 @@ export class Picker implements Panel {
   }
 
   private preset(event: string, value: number): void {
-    this.flush();
+    this.hand.flush();
     this.ctx.send(event, { value });
   }
 
@@ -62,38 +62,10 @@ export class Picker implements Panel {
     this.draw();
   }
 
-  private set(layer: string, value: number): void {
-    const next = { ...this.ratios };
-    if (value > 0) next[layer] = value;
-    else delete next[layer];
-    this.ratios = next;
-    this.seq += 1;
-    // Many pointer moves in one frame are drawn once.
+  /** Many pointer moves in one frame are drawn once. */
+  private soon(): void {
     if (typeof requestAnimationFrame === "undefined") this.draw();
     else if (!this.frame) this.frame = requestAnimationFrame(() => { this.frame = 0; this.draw(); });
-    if (this.timer === null) this.timer = setTimeout(() => this.flush(), SEND_EVERY);
-  }
-
-  private flush(): void {
-    if (this.timer === null) return;
-    clearTimeout(this.timer);
-    this.timer = null;
-    this.ctx.send("ratios", { ratios: this.ratios, view: this.view, seq: this.seq });
-  }
-
-  private adopt(): void {
-    const picked = this.ctx.get<PickedView>("picked");
-    // The same ratios again, with a newer prediction (the scan goes on): a hand may have moved since.
-    if (picked.revision !== undefined && picked.revision === this.revision) return this.draw();
-    this.revision = picked.revision;
-    const mine = picked.view === this.view;
-    if (mine) this.confirmed = picked.seq ?? 0;
-    // An answer to an older move of this same hand must not pull the point back.
-    if (mine && this.confirmed < this.seq) return;
-    if (this.timer !== null) return;
-    this.ratios = { ...(picked.ratios ?? {}) };
-    if (!mine) this.confirmed = this.seq;
-    this.draw();
   }
 
   private draw(): void {
@@ -101,15 +73,15 @@ export class Picker implements Panel {
     const { cost } = this.ctx.get<GraphView>("graph");
     const { memory } = this.ctx;
     if (!memory.selected && curves.curves?.length) memory.selected = curves.curves[0].layer;
-    this.plot.update(curves, this.ratios, memory.selected);
-    this.strip.update(cost, curves, this.ratios, memory.selected);
+    this.plot.update(curves, this.hand.ratios, memory.selected);
+    this.strip.update(cost, curves, this.hand.ratios, memory.selected);
     this.dropButton.disabled = !curves.curves?.length;
-    if (cost) this.drawTotals(predict(cost, this.ratios, curves), predict(cost, {}, curves));
+    if (cost) this.drawTotals(predict(cost, this.hand.ratios, curves), predict(cost, {}, curves));
   }
 
   private drawTotals(now: Prediction, before: Prediction): void {
     const preview = this.ctx.get<PickedView>("picked").preview;
-    const fresh = this.seq === this.confirmed && !!preview;
+    const fresh = this.hand.seq === this.hand.confirmed && !!preview;
     const agrees = fresh && same(now, preview!);
     const cell = (name: string, was: number, is: number, form: (x: number) => string) =>
       h("span", { class: "slim-total", "data-total": name.toLowerCase(), "data-value": is }, h("b", {}, name),

@@ -84,6 +84,13 @@ export interface PickedView {
   preview?: PreviewView | null;
 }
 
+export interface PicksView {
+  /** What undo and redo go to; null where there is nothing. */
+  undo?: string | null;
+  redo?: string | null;
+  snapshots?: { name: string; macs: number; drop: number | null }[];
+}
+
 export interface JobView {
   kind?: string;
   status?: "idle" | "running" | "stopping" | "stopped" | "done" | "error";

@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { keyRatio, snap } from "../src/curves";
 import { Picker } from "../src/picker";
+import { Context } from "../src/context";
+import slim from "../src/index";
 import { CURVES, GRAPH, context } from "./model";
 
 const key = (el: Element, name: string, options = {}) => {
@@ -42,6 +44,68 @@ describe("steps of a ratio", () => {
   });
 });
 
+describe("a hand", () => {
+  const traits = { graph_view: GRAPH, curves_view: CURVES, picked_view: { ratios: {}, revision: 0 } };
+  const shown = (panel: Picker, layer: string) => panel.el.querySelector<HTMLElement>(`.slim-row[data-layer="${layer}"]`)!.dataset.ratio;
+
+  it("loses nothing when its view is rebuilt before the kernel knows", () => {
+    const first = context({ key: "rebuilt", ...traits });
+    const before = new Picker(first.ctx);
+    move(before.el.querySelector<HTMLInputElement>('[data-layer="a"] input')!, 0.5);
+    first.ctx.stop();
+    const after = new Picker(new Context(first.model)); // nothing was sent yet
+    expect(shown(after, "a")).toBe("0.5");
+    vi.advanceTimersByTime(100);
+    expect(first.model.sent.map((m) => m.ratios)).toEqual([{ a: 0.5 }]);
+    const again = new Picker(new Context(first.model)); // sent, not answered
+    expect(shown(again, "a")).toBe("0.5");
+    const { view } = first.model.sent[0];
+    first.model.set("picked_view", { ratios: { a: 0.5 }, view, seq: 1, revision: 1 });
+    expect(shown(again, "a")).toBe("0.5");
+  });
+
+  it("goes on with a drag in the view that took the place of its own", () => {
+    const one = context({ key: "dragged", ...traits });
+    const before = new Picker(one.ctx);
+    const send = (panel: Picker, type: string, x: number, y: number, buttons = 1) => {
+      panel.el.querySelector("svg")!.dispatchEvent(new MouseEvent(type, { clientX: x, clientY: y, button: 0, buttons, bubbles: true }));
+      vi.advanceTimersByTime(20);
+    };
+    const handle = before.el.querySelector(".slim-handle")!;
+    const [x, y] = [Number(handle.getAttribute("cx")), Number(handle.getAttribute("cy"))];
+    send(before, "pointerdown", x, y);
+    send(before, "pointermove", x + 100, y);
+    one.ctx.stop();
+    const after = new Picker(new Context(one.model));
+    send(after, "pointermove", x + 200, y);
+    const ratio = Number(shown(after, "a"));
+    expect(ratio).toBeGreaterThan(0.2);
+    send(after, "pointermove", x + 300, y, 0); // let go in between
+    expect(Number(shown(after, "a"))).toBe(ratio);
+  });
+
+  it("shows in every view of the widget at once", () => {
+    const one = context({ key: "two", ...traits });
+    const [left, right] = [new Picker(one.ctx), new Picker(new Context(one.model))];
+    move(left.el.querySelector<HTMLInputElement>('[data-layer="b"] input')!, 0.25);
+    expect(shown(right, "b")).toBe("0.25");
+  });
+
+  it("tells the kernel that it is at work, not more than twice a second", () => {
+    const { model } = context({ key: "touch", kind: "picker", ...traits });
+    const el = document.createElement("div");
+    const stop = slim.render({ model, el });
+    const now = vi.spyOn(Date, "now");
+    for (const [time, said] of [[10_000, 1], [10_400, 1], [10_600, 2]]) {
+      now.mockReturnValue(time);
+      el.querySelector(".slim-strip")!.dispatchEvent(new MouseEvent("pointerdown", { bubbles: true }));
+      expect(model.sent.filter((m) => m.event === "touch")).toHaveLength(said);
+    }
+    now.mockRestore();
+    stop();
+  });
+});
+
 describe("the ratio picker", () => {
   it("updates widths, totals and drop at once, and the kernel a moment later", () => {
     const { model, slider, row, total } = picker();
@@ -64,6 +128,16 @@ describe("the ratio picker", () => {
     }
     vi.advanceTimersByTime(100);
     expect(model.sent.map((m) => [m.ratios.a, m.seq])).toEqual([[0.3, 3]]);
+  });
+
+  it("never mixes moves of two layers in one message", () => {
+    const { model, slider } = picker();
+    for (const layer of ["a", "b"]) {
+      slider(layer).value = "0.3";
+      slider(layer).dispatchEvent(new Event("input"));
+    }
+    vi.advanceTimersByTime(100);
+    expect(model.sent.map((m) => m.ratios)).toEqual([{ a: 0.3 }, { a: 0.3, b: 0.3 }]);
   });
 
   it("says when the kernel has the same numbers, and when not", () => {
@@ -142,8 +216,9 @@ describe("the ratio picker", () => {
   it("follows a pointer that drags a point along its curve", () => {
     const { panel, row, handle } = picker();
     const svg = panel.el.querySelector("svg")!;
+    let held = 1;
     const at = (type: string, x: number, y: number) => {
-      const event = new MouseEvent(type, { clientX: x, clientY: y, button: 0, bubbles: true });
+      const event = new MouseEvent(type, { clientX: x, clientY: y, button: 0, buttons: type === "pointerup" ? 0 : held, bubbles: true });
       svg.dispatchEvent(event);
       vi.advanceTimersByTime(20);
     };
@@ -158,8 +233,47 @@ describe("the ratio picker", () => {
     at("pointermove", x + 2000, y);
     expect(row("a").dataset.ratio).toBe("0.5");
     at("pointerup", x, y);
+    held = 0;
     at("pointermove", x, y);
     expect(row("a").dataset.ratio).toBe("0.5");
+  });
+
+  it("undoes and redoes by key and by button, after the last move was sent", () => {
+    const { model, slider, panel } = picker({ picks_view: { undo: "picked", redo: "half", snapshots: [] } });
+    move(slider("a"), 0.5);
+    const pressed = key(slider("a"), "z", { ctrlKey: true });
+    expect(pressed.defaultPrevented).toBe(true);
+    key(slider("a"), "Z", { ctrlKey: true, shiftKey: true });
+    key(slider("a"), "y", { ctrlKey: true });
+    panel.el.querySelector<HTMLButtonElement>('[data-action="undo"]')!.click();
+    expect(model.sent.map((m) => m.event)).toEqual(["ratios", "undo", "redo", "redo", "undo"]);
+    expect(model.sent[0].ratios).toEqual({ a: 0.5 });
+    const typing = panel.el.querySelector<HTMLInputElement>('[data-key="uniform"]')!;
+    expect(key(typing, "z", { ctrlKey: true }).defaultPrevented).toBe(false); // the text's own undo
+    expect(model.sent).toHaveLength(5);
+  });
+
+  it("has undo only where there is something to undo", () => {
+    const { model, panel } = picker({ picks_view: { undo: null, redo: null, snapshots: [] } });
+    const undo = panel.el.querySelector<HTMLButtonElement>('[data-action="undo"]')!;
+    expect(undo.disabled).toBe(true);
+    model.set("picks_view", { undo: "uniform 0.50", redo: null, snapshots: [] });
+    expect(undo.disabled).toBe(false);
+    expect(undo.title).toContain("uniform 0.50");
+  });
+
+  it("keeps, takes and forgets snapshots", () => {
+    const snapshots = [{ name: "half", macs: 600, drop: 10 }];
+    const { model, panel } = picker({ picks_view: { undo: null, redo: null, snapshots } });
+    const name = panel.el.querySelector<HTMLInputElement>('[data-key="snapshot"]')!;
+    name.value = "mine";
+    key(name, "Enter");
+    expect(name.value).toBe("");
+    const [take, forget] = [...panel.el.querySelectorAll<HTMLButtonElement>('[data-snapshot="half"] button')];
+    expect(take.title).toContain("600 MACs (\u221250 %), predicted drop 10.0 points");
+    take.click();
+    forget.click();
+    expect(model.sent).toEqual([{ event: "keep", name: "mine" }, { event: "take", name: "half" }, { event: "forget", name: "half" }]);
   });
 
   it("asks the kernel for uniform ratios and accepted drops", () => {

@@ -1,0 +1,115 @@
+"""Top floor. What the controls say, and how ratios and folders are written in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from slimlab.errors import PlanError, SlimLabError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the controls of the workbench say.
+
+    Attributes
+    ----------
+    images
+        Test images used by each measurement of a scan; None for all.
+    ratios
+        The scan's pruning ratios, as a person writes them: `0.1:0.9:0.1` or `0.3, 0.5`.
+    criterion
+        How channels are ranked.
+    epochs, learning_rate, teacher
+        Of fine-tuning; `teacher` adds the soft labels of the unpruned model.
+    folder
+        Where Save writes; empty for a folder that is named for the chosen model.
+    uniform, drop
+        The last uniform ratio and accepted drop (points) that were asked for.
+    """
+
+    images: int | None = 1000
+    ratios: str = "0.1:0.9:0.2"
+    criterion: str = "l1_norm"
+    epochs: int = 1
+    learning_rate: float = 1e-3
+    teacher: bool = False
+    folder: str = ""
+    uniform: float = 0.5
+    drop: float = 1.0
+
+    def with_facts(self, facts: Mapping[str, Any]) -> Settings:
+        """New settings from those facts of an event that are settings, checked."""
+        known = {key: facts[key] for key in facts if key in self.__dataclass_fields__}
+        new = replace(self, **known)
+        parse_ratios(new.ratios)
+        checks = {
+            "images": new.images is None or new.images >= 1,
+            "epochs": new.epochs >= 1,
+            "learning_rate": new.learning_rate > 0,
+            "uniform": 0 <= new.uniform < 1,
+            "drop": new.drop >= 0,
+        }
+        for name, good in checks.items():
+            if not good:
+                msg = f"{getattr(new, name)!r} can't be used for {name.replace('_', ' ')}."
+                raise SlimLabError(msg, setting=name)
+        return replace(new, epochs=int(new.epochs), images=new.images and int(new.images))
+
+
+def parse_ratios(text: str) -> tuple[float, ...]:
+    """Read pruning ratios as a person writes them.
+
+    Parameters
+    ----------
+    text
+        `from:to:step`, or numbers between commas or spaces.
+
+    Raises
+    ------
+    PlanError
+        When they are not numbers between 0 and 1.
+
+    Examples
+    --------
+    >>> from slimlab_widgets.settings import parse_ratios
+    >>> parse_ratios("0.1:0.5:0.2")
+    (0.1, 0.3, 0.5)
+    >>> parse_ratios("0.5, 0.3")
+    (0.3, 0.5)
+    """
+    msg = (
+        f"{text!r} are not pruning ratios. Write from:to:step, such as 0.1:0.9:0.1, or a list "
+        "such as 0.3, 0.5, 0.7; every ratio lies between 0 and 1."
+    )
+    try:
+        if ":" in text:
+            start, stop, step = (float(part) for part in text.split(":"))
+            count = int((stop - start) / step + 1e-6) + 1 if step > 0 else 0
+            ratios = [round(start + n * step, 6) for n in range(min(count, 100))]
+        else:
+            ratios = [float(part) for part in text.replace(",", " ").replace(";", " ").split()]
+    except ValueError:
+        raise PlanError(msg, ratios=text) from None
+    if not ratios or not all(0 < ratio < 1 for ratio in ratios):
+        raise PlanError(msg, ratios=text)
+    return tuple(sorted(set(ratios)))
+
+
+def write_ratios(ratios: tuple[float, ...]) -> str:
+    """Write ratios so that `parse_ratios` reads them back."""
+    return ", ".join(f"{ratio:g}" for ratio in ratios)
+
+
+def folder_for(name: str) -> str:
+    """Where a model of this name is saved when nobody says otherwise.
+
+    Examples
+    --------
+    >>> from slimlab_widgets.settings import folder_for
+    >>> folder_for("drop at most 1.0")
+    'models/drop-at-most-1.0'
+    """
+    safe = "".join(c if c.isalnum() or c in ".-_" else "-" for c in name).strip("-.")
+    return f"models/{safe or 'model'}"
