@@ -18,7 +18,9 @@ from slimlab.errors import SlimLabError
 
 EPILOG = """\
 examples:
-  slimlab run uniform_pruning            carry out a recipe that ships, or your own.yaml
+  slimlab recipe list                    recipes that ship
+  slimlab run uniform_pruning            carry one of them out, or your own.yaml
+  slimlab scan vgg --task digits         how much each layer loses at each pruning ratio
   slimlab lab                            open JupyterLab on the quickstart
   slimlab lab --no-browser --port 9999   only print the address; any option of JupyterLab works
 """

@@ -149,3 +149,18 @@ def test_picked_ratios_are_drawn_for_each_pick_and_layer() -> None:
     assert drawn == {"mine": [0.5, 0.0], "yours": [0.25, 0.75]}
     assert is_a_picture(figure)
     assert "Nothing is pruned" in [t.get_text() for t in sl.plots.picked_ratios({}).axes[0].texts]
+
+
+def test_a_long_name_leaves_room_for_the_data() -> None:
+    long = "a-very-" + "very-" * 40 + "long-name"
+    scan = table({long: [1.0], long + "-2": [2.0]}, (0.5,))
+    for figure in (
+        sl.plots.sensitivity_curves(scan),
+        sl.plots.drop_intervals({long: scan}, 0.5),
+        sl.plots.tradeoff(sl.compare([trial(long, 90, 10, 10), trial("b", 80, 9, 9)])),
+        sl.plots.picked_ratios({long: {long: 0.5}}),
+    ):
+        figure.draw_without_rendering()
+        width, height = figure.axes[0].get_window_extent().size
+        assert width > 150
+        assert height > 30

@@ -55,7 +55,7 @@ def annealed_ratios(
         Gives the scope, the criterion and the search's settings.
     share, most
         Shares of the multiply-adds to remove, at least and at most; without a `most`, two
-        hundredths above `share`.
+        hundredths above `share`, or what one ratio for all layers removes.
     seed
         Same seed, same trials.
 
@@ -66,11 +66,11 @@ def annealed_ratios(
     """
     scope, search = strategy.scope.build(), strategy.search
     reachable(graph, scope).check(Budget(macs=share))
-    upper = min(1.0, share + SLACK) if most is None else most
     rng = np.random.default_rng([seed, 11])
     names = [group.name for group in scope.groups(graph)]
     sign = 1.0 if task.metric.higher_is_better else -1.0
     uniform = _scaled(graph, dict.fromkeys(names, 0.5), scope, share)
+    upper = max(share + SLACK, _removed(graph, uniform)) if most is None else most
     now, best = uniform, uniform
     value = best_value = sign * _measured(model, graph, task, strategy, now, seed)
     temperature = search.temperature

@@ -68,6 +68,8 @@ class State:
         The model's tensors and, inside a piece that one optimizer trains, all that belongs to it.
     training
         Whether the snapshot is inside such a piece.
+    quantizers
+        What activation quantizers remember of the batches they saw.
     """
 
     recipe: Recipe
@@ -77,6 +79,7 @@ class State:
     history: History
     snapshot: Snapshot
     training: bool
+    quantizers: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,7 @@ def read_state(path: Path) -> State:
                 updates=int(facts["updates"]),
             ),
             training=bool(facts["training"]),
+            quantizers=dict(facts["quantizers"]),
         )
     except (SlimLabError, LookupError, TypeError, ValueError, SafetensorError) as error:
         msg = f"{path} holds no checkpoint that can be read: {type(error).__name__}: {error}"
@@ -208,6 +212,7 @@ def _facts(state: State) -> dict[str, Any]:
         "adapters": list(state.snapshot.adapters),
         "updates": state.snapshot.updates,
         "training": state.training,
+        "quantizers": dict(state.quantizers),
     }
 
 

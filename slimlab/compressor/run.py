@@ -16,6 +16,7 @@ from paddle.nn import Layer
 
 from slimlab.compressor.checkpoints import Checkpoints, Position, State
 from slimlab.compressor.pruning import Pruner
+from slimlab.compressor.quantizing import Quantizer, follow_on, followed
 from slimlab.compressor.scene import Acted, Actor, Scene
 from slimlab.compressor.timetable import Act, Piece, acts, pieces
 from slimlab.distill import DistillLoss
@@ -26,7 +27,7 @@ from slimlab.train import Callback, Event, History, Record, Training
 from slimlab.train.snapshot import Snapshot, arrays_of, fill
 from slimlab.train.trainer import Start, Trainer
 
-ACTORS: dict[str, Actor] = {"prune": Pruner()}
+ACTORS: dict[str, Actor] = {"prune": Pruner(), "quantize": Quantizer()}
 
 
 class Run:
@@ -93,6 +94,7 @@ class Run:
         self.position, self._records = state.position, list(state.history.records)
         self._model = model
         fill(model, state.snapshot.student, "the model")
+        follow_on(model, state.quantizers)
         if state.training:
             piece = self._piece(state.position.epoch)
             self._trainer = self._made(piece)
@@ -159,7 +161,9 @@ class Run:
 
     def _hand_over(self) -> None:
         """End the piece under way: its average, where it keeps one, is what goes on."""
+        remembered = followed(self._model)  # an average's own are those of its beginning
         self._model, self._trainer = self.model, None
+        follow_on(self._model, remembered)
         self._model.eval()
 
     def _made(self, piece: Piece) -> Trainer:
@@ -245,6 +249,6 @@ class Run:
             snapshot = Snapshot(student=arrays_of(self.model))
         state = State(
             self.scene.recipe, self._identity, self.position, self.scene.acted, self.history,
-            snapshot, goes_on,
+            snapshot, goes_on, followed(self._model),
         )  # fmt: skip
         self._checkpoints.write(state)

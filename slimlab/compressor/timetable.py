@@ -71,6 +71,8 @@ def acts(recipe: Recipe) -> tuple[Act, ...]:
         if isinstance(strategy, Quantize):
             found.append(Act(strategy.start_epoch, place, 0))
             found.append(Act(strategy.last_epoch, place, 1))
+            if strategy.last_epoch < recipe.total_epochs:  # trained on: back onto the grids
+                found.append(Act(recipe.total_epochs, place, 2))
     return tuple(sorted(found, key=lambda act: act.epoch))  # stable: the recipe's order inside
 
 

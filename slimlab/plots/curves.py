@@ -7,7 +7,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from slimlab.plots.style import INK, MARKS, MUTED, Picture, empty, line_colours, new_axes, plain
+from slimlab.plots.style import (
+    INK,
+    MARKS,
+    MUTED,
+    Picture,
+    empty,
+    line_colours,
+    new_axes,
+    plain,
+    short,
+)
 from slimlab.sensitivity import Sensitivity
 
 FEW = 12  # more curves than this can't be told apart by colour: the steepest are named
@@ -49,7 +59,7 @@ def sensitivity_curves(
     for layer in layers:
         colour = colours.get(layer, "#c3c8d0")
         width = 1.6 if layer in colours else 0.9
-        label = layer if layer in colours else None
+        label = short(layer) if layer in colours else None
         at, drops = sensitivity.fitted(layer)
         values = [sensitivity.value(drop) for drop in drops]
         axes.plot(at, values, color=colour, lw=width, label=label, zorder=2)
@@ -114,9 +124,9 @@ def drop_intervals(scans: Sensitivity | Mapping[str, Sensitivity], ratio: float)
             y, mark = at[cell.layer] + shift, MARKS[n % len(MARKS)]
             fill = colour if cell.is_clear else "white"
             axes.plot([cell.low, cell.high], [y, y], color=colour, lw=1.6, zorder=2)
-            known = name if row == 0 and name else None
+            known = short(name) if row == 0 and name else None
             axes.plot(cell.drop, y, mark, ms=6, mfc=fill, mec=colour, label=known, zorder=3)
-    axes.set_yticks(range(len(layers)), layers, fontsize=8)
+    axes.set_yticks(range(len(layers)), [short(layer) for layer in layers], fontsize=8)
     axes.set_ylim(len(layers) - 0.4, -0.6)
     axes.set_title("hollow: not told from no drop", fontsize=9, color=MUTED)
     if any(named):

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from slimlab.allocate import preview
 from slimlab.graph import Graph
-from slimlab.plots.style import ACCENT, MARKS, Picture, empty, line_colours, new_axes, plain
+from slimlab.plots.style import ACCENT, MARKS, Picture, empty, line_colours, new_axes, plain, short
 
 
 def pruned_widths(graph: Graph, ratios: Mapping[str, float]) -> Figure:
@@ -28,7 +28,8 @@ def pruned_widths(graph: Graph, ratios: Mapping[str, float]) -> Figure:
     at = np.arange(len(widths))
     axes.bar(at, [before for before, _ in widths.values()], color="#d5d9e0", label="before")
     axes.bar(at, [after for _, after in widths.values()], color=ACCENT, label="kept")
-    axes.set_xticks(at, list(widths), rotation=60, ha="right", rotation_mode="anchor", fontsize=7)
+    names = [short(name) for name in widths]
+    axes.set_xticks(at, names, rotation=60, ha="right", rotation_mode="anchor", fontsize=7)
     axes.legend(frameon=False, fontsize=8)
     return plain(figure)
 
@@ -59,8 +60,8 @@ def picked_ratios(picks: Mapping[str, Mapping[str, float]]) -> Figure:
         values = [float(ratios.get(layer, 0.0)) for layer in layers]
         # A little apart, so that equal ratios of two picks are both seen.
         rows = [row + 0.16 * (n - (len(picks) - 1) / 2) for row in at]
-        axes.plot(values, rows, mark, ms=6, mfc=colour, mec=colour, alpha=0.85, label=name)
-    axes.set_yticks(at, layers, fontsize=8)
+        axes.plot(values, rows, mark, ms=6, mfc=colour, mec=colour, alpha=0.85, label=short(name))
+    axes.set_yticks(at, [short(layer) for layer in layers], fontsize=8)
     axes.set_ylim(len(layers) - 0.4, -0.6)
     axes.set_xlim(-0.02, 1)
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from slimlab.compare import Comparison
-from slimlab.plots.style import ACCENT, WARM, Picture, empty, new_axes, plain
+from slimlab.plots.style import ACCENT, WARM, Picture, empty, new_axes, plain, short
 from slimlab.train import History
 
 Place = tuple[tuple[float, float], str, str]
@@ -114,7 +114,7 @@ def _name_points(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None
 def _name(axes: Axes, name: str, point: tuple[float, float], place: Place) -> Annotation:
     offset, across, along = place
     return axes.annotate(
-        name,
+        short(name),
         point,
         offset,
         textcoords="offset points",

@@ -15,6 +15,7 @@ from matplotlib.text import Text
 INK, MUTED, ACCENT, WARM = "#1f2430", "#7a8190", "#0072b2", "#d55e00"  # Okabe and Ito's palette
 # Told apart by readers with any colour vision; black and yellow are left out.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+LONGEST = 36  # letters of a name in a picture: a longer one would leave no room for the data
 MARKS = "osD^v"  # of the scans in one picture, beside their colours
 
 
@@ -44,6 +45,21 @@ def new_axes(figure: Figure, x: str, y: str) -> Axes:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     return axes
+
+
+def short(name: str) -> str:
+    """A name as a picture shows it: whole, or its two ends.
+
+    Examples
+    --------
+    >>> from slimlab.plots.style import short
+    >>> short("conv1"), short("backbone." * 9 + "conv1")
+    ('conv1', 'backbone.backbone…ne.backbone.conv1')
+    """
+    if len(name) <= LONGEST:
+        return name
+    half = (LONGEST - 1) // 2
+    return f"{name[:half]}…{name[-half:]}"
 
 
 def plain(figure: Figure) -> Figure:

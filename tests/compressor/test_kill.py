@@ -29,6 +29,7 @@ STEPS = recipe(
     {**PRUNE, "method": "sensitivity", "steps": 2, "end_epoch": 2, "scan": {"ratios": [0.3, 0.6]}},
     {**DISTILL, "start_epoch": 2, "end_epoch": 4},
     {**TUNE, "start_epoch": 4, "end_epoch": 5},
+    {"strategy": "quantize", "start_epoch": 5, "end_epoch": 7, "activation": "range_abs_max"},
     checkpoint={"steps": 1},
 )
 
