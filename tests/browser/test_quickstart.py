@@ -168,11 +168,7 @@ def test_pick_prune_fine_tune_compare_save(lab, bench):
         expect(bench.root.locator(".slim-scatter")).to_contain_text(axis, ignore_case=True)
 
     bench.root.get_by_label("Model", exact=True).select_option("uniform 0.25")
-    bench.button("Show the recipe").click()
-    expect(bench.root.locator(".slim-code")).to_contain_text("strategy: fine_tune")
-    bench.button("Show the code").click()
-    expect(bench.root.locator(".slim-code")).to_contain_text("sl.uniform_ratios(graph, ratio=0.25)")
-    bench.button("Hide").click()
+    code_and_recipe(bench)
     expect(bench.root.get_by_label("Folder")).to_have_value("models/uniform-0.25")
     bench.button("Save").click()
     bench.finished("Saved 'uniform 0.25' to models/uniform-0.25")
@@ -183,6 +179,16 @@ def test_pick_prune_fine_tune_compare_save(lab, bench):
     )
     expect(page.get_by_text("loaded True")).to_be_visible(timeout=20 * SECONDS)
     assert [line for line in lab.console if line.startswith("uncaught")] == []
+
+
+def code_and_recipe(bench: Bench) -> None:
+    bench.button("Show the recipe").click()
+    shown = bench.root.locator(".slim-code")
+    expect(shown).to_contain_text("strategy: fine_tune")
+    bench.button("Show the code").click()
+    expect(shown).to_contain_text("sl.uniform_ratios(graph, ratio=0.25)")
+    bench.button("Hide").click()
+    expect(shown).not_to_be_visible()
 
 
 def pick_by_hand(bench: Bench) -> None:

@@ -74,7 +74,7 @@ export class CompareAndSave implements Panel {
     this.save = button("Save", "save", "Write the model to the folder; sl.load reads it back", () => ctx.send("save", { name: this.which.value, folder: this.folder.value }));
     this.which.addEventListener("change", () => ctx.send("choose", { name: this.which.value }));
     this.folder.addEventListener("change", () => ctx.send("settings", { folder: this.folder.value }));
-    const script = new Script(ctx);
+    const script = new Script(ctx, () => this.which.value);
     this.el = h("div", { class: "slim-comparetab" },
       h("div", { class: "slim-controls", role: "group", "aria-label": "Compare and save" },
         this.compare, h("span", { class: "slim-gap" }), field("Model", this.which), field("Folder", this.folder), this.save,

@@ -15,10 +15,11 @@ export class Script {
   private body = h("pre", { class: "slim-code", tabindex: 0, role: "region", "data-lm-suppress-shortcuts": "true" });
   private copied = h("span", { class: "slim-note", role: "status" });
 
-  constructor(private ctx: Context) {
+  /** `which` names the model in the page's own list: the kernel may not have heard of the choice yet. */
+  constructor(private ctx: Context, which: () => string) {
     this.buttons = ["code", "recipe"].map((kind) => button(`Show the ${kind}`, kind, TITLES[kind], () => {
       ctx.memory.script = true;
-      ctx.send(kind, { name: ctx.get<CandidatesView>("candidates").chosen ?? "" });
+      ctx.send(kind, { name: which() });
       this.draw();
     }));
     const copy = button("Copy", "copy", "Copy this text", () => void this.copy());
