@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from slimlab.channels import Channels
 from slimlab.errors import SlimLabError
 from slimlab.rules.elementwise import KEEPS_ZEROS, MOVES_ZEROS
@@ -35,7 +37,7 @@ def walk(program: Program) -> Channels:
         channels.unusual = channels.unusual or not _is_routine(op)
         for value in op.captured:
             channels.freeze_value(value, f"used inside control flow ({op.short})")
-        _apply(op, channels)
+        _apply(op, channels, used)
         # A second output that is read, and of whose channels the rule said nothing, might shrink.
         for extra in op.outputs[1:]:
             if extra is not None and extra.id in used and not channels.knows(extra):
@@ -46,16 +48,17 @@ def walk(program: Program) -> Channels:
 
 
 def _is_routine(op: Op) -> bool:
-    """Whether this is an ordinary operator, and its weights, if any, are those of Paddle's layer."""
+    """Whether this is an ordinary operator whose weights, if any, a layer of Paddle's holds."""
     if op.name not in ROUTINE:
         return False
     own = any(value is not None and value.parameter for value in op.inputs)
     return not own or op.is_of_paddles_layer
 
 
-def _apply(op: Op, channels: Channels) -> None:
+def _apply(op: Op, channels: Channels, used: Collection[int]) -> None:
     """Apply one rule; where it fails, its operator is left alone and the report says so."""
-    values = [value for value in (*op.inputs, *op.outputs) if value is not None]
+    made = [value for value in op.outputs if value is not None and value.id in used]
+    values = [*(value for value in op.inputs if value is not None), *made]
     if any(size < 0 for value in values for size in value.shape):
         place = channels.place(op)
         why = f"{op.short} {place}works on a tensor whose size depends on values"
