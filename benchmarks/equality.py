@@ -1,6 +1,6 @@
 """Does the fast scan count what Paddle counts? Image by image, cell by cell, in one table.
 
-    python benchmarks/equality.py [--images 10000] [--table docs/equality.md]
+    python benchmarks/equality.py [--network vgg ...] [--images 10000] [--table docs/equality.md]
 
 The reference is the model itself in Paddle with the channels' weights zeroed. Sublayers that come
 before the first changed one are not run again but give what they gave for the whole network: that
@@ -31,6 +31,10 @@ from slimlab.scan.settings import REFERENCE, ScanSettings
 from slimlab.scan.setup import prepare
 from slimlab.surgery import Cut, zero
 
+HEAD = """# The fast scan against Paddle
+
+Made by `python benchmarks/equality.py`; its first lines say what is compared with what.
+"""
 CLOSE = 1e-4  # two best logits nearer than this may change places
 
 
@@ -147,15 +151,13 @@ def measure(name: str, images: int, path: Path) -> list[dict[str, Any]]:
 
 
 def table(name: str, rows: Sequence[dict[str, Any]]) -> str:
-    """The page: a line a layer, and what it all says."""
+    """The part of a network: a line a layer, and what it all says."""
     keys = list(rows[0]["cells"])
     sums = {key: np.sum([row["cells"][key] for row in rows], axis=0) for key in keys}
     images = sum(row["images"] for row in rows)
     total = np.sum(list(sums.values()), axis=0)
     lines = [
-        "# The fast scan against Paddle",
-        "",
-        "Made by `python benchmarks/equality.py`; its first lines say what is compared with what.",
+        f"## {name}",
         "",
         f"`{name}` of the zoo on the first {images:,} test images of Fashion-MNIST, float32, "
         f"{len(keys)} cells. Of {images * len(keys):,} predictions, {total[4]} are counted "
@@ -177,14 +179,17 @@ def table(name: str, rows: Sequence[dict[str, Any]]) -> str:
 def main() -> None:
     """Measure what is wanting and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--network", default="mobilenet_v1")
+    parser.add_argument("--network", nargs="+", default=["mobilenet_v1", "resnet20", "vgg"])
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--results", type=Path, default=Path("equality-results"))
     parser.add_argument("--table", type=Path, help="write the page there as well")
     options = parser.parse_args()
     options.results.mkdir(parents=True, exist_ok=True)
-    path = options.results / f"{options.network}-{options.images}.jsonl"
-    page = table(options.network, measure(options.network, options.images, path))
+    parts = [HEAD]
+    for name in options.network:
+        path = options.results / f"{name}-{options.images}.jsonl"
+        parts.append(table(name, measure(name, options.images, path)))
+    page = "\n".join(parts)
     print(page)
     if options.table:
         options.table.write_text(page, encoding="utf-8")

@@ -1,6 +1,7 @@
 """SlimLab: compress PaddlePaddle models, and see what each step costs and saves."""
 
 from slimlab import plots
+from slimlab.account import Account
 from slimlab.allocate import (
     Preview,
     Reachable,
@@ -15,6 +16,7 @@ from slimlab.allocate import (
 )
 from slimlab.artifact import load, save
 from slimlab.compare import Comparison, Trial, compare, iter_measure_trial, measure_trial
+from slimlab.compressor import Compression, Compressor
 from slimlab.data import image_folder, load_task
 from slimlab.distill import (
     DIST,
@@ -41,12 +43,20 @@ from slimlab.errors import (
 )
 from slimlab.evaluate import Scores, evaluate, iter_evaluate
 from slimlab.evidence import criteria
+from slimlab.export import (
+    ExportReport,
+    export,
+    iter_export,
+    iter_verify_export,
+    verify_export,
+)
 from slimlab.graph import ChannelGroup, Coverage, Graph
 from slimlab.grouping import profile, trace
 from slimlab.latency import Latency, iter_measure_latency, measure_latency
 from slimlab.plan import PruningPlan, plan_pruning
 from slimlab.profile import Profile
 from slimlab.prune import masked, prune
+from slimlab.quantize import QuantConfig, iter_quantize, quantize
 from slimlab.ratios import Ratios, Scope
 from slimlab.recalibrate import iter_recalibrate_bn, recalibrate_bn
 from slimlab.recipe import (
@@ -59,6 +69,7 @@ from slimlab.recipe import (
     recipe_schema,
     shipped_recipes,
 )
+from slimlab.report import report
 from slimlab.scan import (
     ScanSettings,
     ScanStep,
@@ -139,6 +150,9 @@ __all__ = [
     "fine_tune",
     "iter_fine_tune",
     "History",
+    "quantize",
+    "iter_quantize",
+    "QuantConfig",
     "SoftLabel",
     "L2",
     "FSP",
@@ -162,14 +176,23 @@ __all__ = [
     "compare",
     "Trial",
     "Comparison",
+    "report",
+    "Account",
     "Recipe",
     "Prune",
     "Distill",
     "Quantize",
     "FineTune",
+    "Compressor",
+    "Compression",
     "load_recipe",
     "shipped_recipes",
     "recipe_schema",
+    "export",
+    "iter_export",
+    "verify_export",
+    "iter_verify_export",
+    "ExportReport",
     "save",
     "load",
     "plots",

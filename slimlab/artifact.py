@@ -1,7 +1,8 @@
 """Floor 2. A model on disk that reloads without its scan: JSON architecture and safetensors.
 
-The file says which constructor made the network, what it looked like then, and the shapes its
-tensors have now. Loading builds it, cuts it to those shapes and fills them in.
+The file says which constructor made the network, what it looked like then, the shapes its
+tensors have now, and what was quantized. Loading builds it, cuts it to those shapes, puts the
+quantizers in and fills all tensors in.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ from safetensors.numpy import save as save_tensors
 from slimlab.errors import ArtifactError, PlanError
 from slimlab.layers import Tensors
 from slimlab.prune import ARCHITECTURE, architecture, resize
+from slimlab.quantize.layout import Layout, install, layout_of
+from slimlab.quantize.storing import stored, unstored
 from slimlab.store import read_folder, write_folder
 from slimlab.zoo.origin import Origin, build, origin_of
 
 WEIGHTS = "model.safetensors"
+# What a manifest that was written by hand can lead to.
+_UNUSABLE = (KeyError, TypeError, ValueError, AttributeError, SafetensorError, PlanError)
 
 
 def save(model: Layer, folder: str | Path) -> Path:
@@ -60,6 +65,7 @@ def save(model: Layer, folder: str | Path) -> Path:
     """
     origin = origin_of(model)
     now = architecture(model)
+    layout = layout_of(model)
     facts = {
         "version": 1,
         "made_with": {name: version(name) for name in ("slimlab", "paddlepaddle")},
@@ -67,15 +73,17 @@ def save(model: Layer, folder: str | Path) -> Path:
         "origin": origin.to_dict() if origin else None,
         "built": getattr(model, ARCHITECTURE, now),
         "shapes": now["tensors"],
+        "quantized": layout.to_dict() if layout is not None else None,
     }
     return write_folder(folder, "model", facts, {WEIGHTS: weight_bytes(model)})
 
 
 def weight_bytes(model: Layer) -> bytes:
-    """The content of the model's weight file: each tensor once, under its structured name."""
-    state = model.state_dict()
-    arrays = {name: np.ascontiguousarray(state[name].numpy()) for name in Tensors.of(model).slots}
-    return save_tensors(arrays)
+    """The content of the model's weight file: each tensor once, under its structured name.
+
+    Quantized weights are whole numbers of their bits, `int8` or packed.
+    """
+    return save_tensors(stored(model))
 
 
 def load(folder: str | Path, model: Layer | None = None) -> Layer:
@@ -108,20 +116,35 @@ def load(folder: str | Path, model: Layer | None = None) -> Layer:
         arrays = load_tensors(files[WEIGHTS])
         fresh = model if model is not None else build(_origin(folder, manifest))
         _check_same(folder, built, architecture(fresh))
-        small = resize(fresh, shapes)
-    except (KeyError, TypeError, ValueError, SafetensorError, PlanError) as error:
+        small, tensors = _shaped(fresh, manifest.get("quantized"), shapes, arrays)
+    except _UNUSABLE as error:
         msg = f"{folder} holds no model that can be loaded: {type(error).__name__}: {error}"
         raise ArtifactError(msg, path=str(folder)) from error
     state = small.state_dict()
     for name in Tensors.of(small).slots:
-        if name not in arrays or list(arrays[name].shape) != list(state[name].shape):
-            have = list(arrays[name].shape) if name in arrays else "missing"
+        if name not in tensors or list(tensors[name].shape) != list(state[name].shape):
+            have = list(tensors[name].shape) if name in tensors else "missing"
             msg = f"{folder}: tensor {name!r} is {have}; {list(state[name].shape)} is needed."
             raise ArtifactError(msg, path=str(folder), parameter=name)
-        state[name].set_value(paddle.to_tensor(arrays[name]))
+        state[name].set_value(paddle.to_tensor(tensors[name]))
     object.__setattr__(small, ARCHITECTURE, built)
     small.eval()
     return small
+
+
+def _shaped(
+    fresh: Layer,
+    quantized: Mapping[str, Any] | None,
+    shapes: Mapping[str, Sequence[int]],
+    arrays: Mapping[str, np.ndarray],
+) -> tuple[Layer, Mapping[str, np.ndarray]]:
+    """Cut a fresh network to shape, put quantizers in, and give the tensors that belong there."""
+    if quantized is None:
+        return resize(fresh, shapes), arrays
+    layout = Layout.from_dict(quantized)
+    small = resize(fresh, dict(layout.shapes))
+    install(small, layout)
+    return small, unstored(small, arrays)
 
 
 def _origin(folder: str | Path, manifest: Mapping[str, Any]) -> Origin:

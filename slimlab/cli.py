@@ -13,10 +13,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from slimlab.commands import ALL
 from slimlab.errors import SlimLabError
 
 EPILOG = """\
 examples:
+  slimlab recipe list                    recipes that ship
+  slimlab run uniform_pruning            carry one of them out, or your own.yaml
+  slimlab scan vgg --task digits         how much each layer loses at each pruning ratio
   slimlab lab                            open JupyterLab on the quickstart
   slimlab lab --no-browser --port 9999   only print the address; any option of JupyterLab works
 """
@@ -42,6 +46,8 @@ def parser() -> argparse.ArgumentParser:
     version = importlib.metadata.version("slimlab")
     root.add_argument("--version", action="version", version=f"slimlab {version}")
     commands = root.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    for command in ALL:
+        command.add(commands)
     lab = commands.add_parser(
         "lab",
         help="open JupyterLab on the quickstart notebook",
@@ -109,7 +115,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if others and not getattr(arguments, "passes_on", False):
         root.error(f"unrecognized arguments: {' '.join(others)}")
     try:
-        return int(arguments.run(arguments, others))
+        if getattr(arguments, "passes_on", False):
+            return int(arguments.run(arguments, others))
+        return int(arguments.run(arguments))
     except SlimLabError as error:
         sys.stderr.write(f"slimlab: {error}\n")
         return 1

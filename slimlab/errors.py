@@ -73,6 +73,10 @@ class ExportError(SlimLabError):
     """An export that is not what it was made from."""
 
 
+class SlimLabWarning(UserWarning):
+    """Something that a person should know, and that stops nothing."""
+
+
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> str:
     """Give the end of an error sentence: the names closest to one that does not exist.
 

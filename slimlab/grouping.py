@@ -16,7 +16,7 @@ from slimlab.channels import Channels
 from slimlab.constraints import Axis, Solution
 from slimlab.cost import Cost, Length, Term
 from slimlab.graph import ChannelGroup, Coverage, Graph, Indices, Member
-from slimlab.layers import Tensors, count, is_trainable, item_bytes, sublayers
+from slimlab.layers import Tensors, count, is_trainable, stored_bytes, sublayers
 from slimlab.profile import LayerProfile, Profile
 from slimlab.rehearsal import Rehearsal, accept, unique
 from slimlab.rules import walk
@@ -135,6 +135,7 @@ class Builder:
         self.solution = solution
         self.slots = Tensors.of(model).slots
         self.values = model.state_dict()
+        self.layers = sublayers(model)
         self.axes = [a for a in channels.axes if a.parameter in self.slots]
         sizes = [len(channels.axes[a]) for a in self.axes]
         atoms = np.concatenate([channels.axes[a] for a in self.axes] or [np.empty(0, np.int64)])
@@ -239,7 +240,7 @@ class Builder:
                 layer=slots[0].layer,
                 macs=macs,
                 params=rest if is_trainable(tensor) else 0,
-                size=rest * item_bytes(tensor),
+                size=stored_bytes(self.layers[slots[0].layer], slots[0].attribute, tensor, rest),
                 factors=tuple(factors),
             )
             terms.append(term)
@@ -276,7 +277,7 @@ class Builder:
 
     def profile(self, cost: Cost) -> Profile:
         """The table of layers, in structured order."""
-        layers = sublayers(self.model)
+        layers = self.layers
         outputs = {
             self.slots[name][0].layer: shape
             for name, shape in self.channels.outputs.items()

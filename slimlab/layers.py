@@ -91,6 +91,16 @@ def _item_bytes(dtype: paddle.dtype) -> int:
     return int(paddle.empty([0], dtype=dtype).element_size())
 
 
+def stored_bytes(layer: Layer, attribute: str, tensor: Tensor, elements: int) -> int:
+    """Bytes that elements of a layer's tensor take on disk.
+
+    A layer that stores a tensor in fewer bits says so: `layer.stored_bits(attribute)`.
+    """
+    asked = getattr(layer, "stored_bits", None)
+    bits = None if asked is None else asked(attribute)
+    return elements * item_bytes(tensor) if bits is None else -(-elements * int(bits) // 8)
+
+
 def count(tensor: Tensor) -> int:
     """Number of elements of a tensor."""
     return math.prod(tensor.shape)

@@ -42,7 +42,7 @@ def write_folder(
         When the place is taken by something else or can't be written.
     """
     target = Path(folder).absolute()
-    _check_free(target)
+    check_free(target)
     entries = {n: {"sha256": _sha256(c), "bytes": len(c)} for n, c in files.items()}
     manifest: dict[str, Any] = {"kind": kind, **facts, "files": entries}
     manifest["sha256"] = _sha256(_canonical(manifest))
@@ -58,6 +58,38 @@ def write_folder(
         raise ArtifactError(msg, path=str(target)) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+    return target
+
+
+def write_file(path: str | Path, content: bytes) -> Path:
+    """Write one file, whole or not at all; one that is there is replaced at once.
+
+    Raises
+    ------
+    ArtifactError
+        When the place is a folder or can't be written; what was there is left as it was.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from slimlab.store import write_file
+    >>> write_file(tempfile.mkdtemp() + "/deep/page.html", b"<p>").read_bytes()
+    b'<p>'
+    """
+    target = Path(path).absolute()
+    if target.is_dir():
+        msg = f"{target} is a folder; give the name of a file."
+        raise ArtifactError(msg, path=str(target))
+    aside = target.with_name(f".{target.name[:64]}.{secrets.token_hex(4)}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write(aside, content)
+        aside.replace(target)
+    except OSError as error:
+        msg = f"{target} can't be written: {error.strerror or error}. Nothing was changed there."
+        raise ArtifactError(msg, path=str(target)) from error
+    finally:
+        aside.unlink(missing_ok=True)
     return target
 
 
@@ -127,7 +159,14 @@ def _content(path: Path, entry: Mapping[str, Any]) -> bytes:
     return content
 
 
-def _check_free(target: Path) -> None:
+def check_free(target: Path) -> None:
+    """Make sure that a folder of ours can stand in a place, before work is spent on it.
+
+    Raises
+    ------
+    ArtifactError
+        When something else is there.
+    """
     if not target.exists():
         return
     if not target.is_dir():

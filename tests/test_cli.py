@@ -27,6 +27,7 @@ def test_help_names_the_commands_and_shows_examples(capsys):
     text = capsys.readouterr().out
     assert "open JupyterLab on the quickstart" in text
     assert "slimlab lab --no-browser --port 9999" in text
+    assert "carry a recipe out" in text
 
 
 def test_no_command_shows_the_help(capsys):

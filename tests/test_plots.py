@@ -131,3 +131,36 @@ def test_a_notebook_shows_a_picture_by_itself() -> None:
     figure = sl.plots.training_history(sl.History())
     data, _ = DisplayFormatter().format(figure)
     assert data["image/png"].startswith(b"\x89PNG")
+
+
+def test_names_of_near_points_stand_apart() -> None:
+    near = [("first", 96.4, 321, 104), ("second", 96.9, 322, 95), ("third", 96.7, 321, 99)]
+    trials = [trial("unpruned", 98.0, 635, 286), *(trial(*facts) for facts in near)]
+    for against in ("macs", "bytes"):
+        figure = sl.plots.tradeoff(sl.compare(trials), against)
+        boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+        assert [t.get_text() for t in figure.axes[0].texts] == [t.name for t in trials]
+        assert not any(a.overlaps(b) for n, a in enumerate(boxes) for b in boxes[:n])
+
+
+def test_picked_ratios_are_drawn_for_each_pick_and_layer() -> None:
+    figure = sl.plots.picked_ratios({"mine": {"a": 0.5}, "yours": {"a": 0.25, "b": 0.75}})
+    drawn = {line.get_label(): list(line.get_xdata()) for line in figure.axes[0].lines}
+    assert drawn == {"mine": [0.5, 0.0], "yours": [0.25, 0.75]}
+    assert is_a_picture(figure)
+    assert "Nothing is pruned" in [t.get_text() for t in sl.plots.picked_ratios({}).axes[0].texts]
+
+
+def test_a_long_name_leaves_room_for_the_data() -> None:
+    long = "a-very-" + "very-" * 40 + "long-name"
+    scan = table({long: [1.0], long + "-2": [2.0]}, (0.5,))
+    for figure in (
+        sl.plots.sensitivity_curves(scan),
+        sl.plots.drop_intervals({long: scan}, 0.5),
+        sl.plots.tradeoff(sl.compare([trial(long, 90, 10, 10), trial("b", 80, 9, 9)])),
+        sl.plots.picked_ratios({long: {long: 0.5}}),
+    ):
+        figure.draw_without_rendering()
+        width, height = figure.axes[0].get_window_extent().size
+        assert width > 150
+        assert height > 30

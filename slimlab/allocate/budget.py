@@ -14,14 +14,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from slimlab.allocate.charge import charged
-from slimlab.allocate.problem import Problem, cost_tables
+from slimlab.allocate.problem import Problem, cost_tables, stacked
 from slimlab.allocate.reach import Budget, reach_of_levels
 from slimlab.allocate.solve import LABELS, solve
+from slimlab.allocate.time_tables import Kept, check_belongs, most_removed, time_tables
 from slimlab.allocate.within import scanned_layers
 from slimlab.errors import PlanError
-from slimlab.graph import Graph
+from slimlab.graph import ChannelGroup, Graph
 from slimlab.ratios import Ratios, Scope
 from slimlab.sensitivity import Sensitivity
+from slimlab.timing import TimeTable
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ def ratios_for_budget(  # noqa: PLR0913 - one keyword a budget, each with a defa
     macs: float | None = None,
     params: float | None = None,
     bytes: float | None = None,
+    latency: float | None = None,
+    times: TimeTable | None = None,
     multiple: int | None = None,
     scope: Scope | None = None,
     search: Search = Search(),
@@ -121,6 +125,10 @@ def ratios_for_budget(  # noqa: PLR0913 - one keyword a budget, each with a defa
         scanned.
     macs, params, bytes
         Shares of the network to *remove*, each in [0, 1); all that are given are met.
+    latency, times
+        Share of the time to remove, as `times` (what `measure_times` gave) predicts it. Only
+        widths that were measured are tried. `ratios_for_latency` also times the network that comes
+        out, and corrects what the prediction was wrong by.
     multiple
         What the channels kept are rounded to; the scope's when None.
     scope
@@ -145,7 +153,7 @@ def ratios_for_budget(  # noqa: PLR0913 - one keyword a budget, each with a defa
     >>> seen.macs_removed >= 0.5, seen.bytes_removed >= 0.4
     (True, True)
     """
-    budget = Budget(macs, params, bytes)
+    budget = Budget(macs, params, bytes, latency, times)
     scope = scope or Scope()
     if multiple is not None:
         scope = replace(scope, multiple=multiple)
@@ -176,13 +184,17 @@ def allocate_budget(
     """
     scope = scope or Scope()
     layers = {graph.group(n).name: n for n in scanned_layers(sensitivity, graph, scope)}
+    if budget.times is not None:
+        check_belongs(budget.times, graph)
     kept = {
-        name: _levels(graph.group(name).width, sensitivity, layer, scope, search.levels)
+        name: _levels(graph.group(name), sensitivity, layer, (scope, search.levels, budget.times))
         for name, layer in layers.items()
     }
     least = {name: int(levels[-1]) for name, levels in kept.items()}
     reach = reach_of_levels(graph, least, "not scanned, or out of scope")
     reach.check(budget, where="the scanned ratios")
+    if budget.times is not None and budget.latency is not None:
+        _check_latency(graph.model, budget.times, budget.latency, kept)
     problem = _problem(graph, sensitivity, budget, layers, kept, search.caution)
     found = solve(problem, gap=search.gap, labels=search.labels)
     if found is None:  # `check` has refused what can't be met, so only rounding can lead here
@@ -201,13 +213,36 @@ def allocate_budget(
 
 
 def _levels(
-    width: int, sensitivity: Sensitivity, layer: str, scope: Scope, count: int
+    group: ChannelGroup,
+    sensitivity: Sensitivity,
+    layer: str,
+    how: tuple[Scope, int, TimeTable | None],
 ) -> NDArray[np.int64]:
-    """Channels that a group's levels keep: all, then fewer, down to the last scanned ratio."""
+    """Channels that a group's levels keep: all, then fewer, down to the last scanned ratio.
+
+    With times, those that were measured: between them a layer may fall off the stairs.
+    """
+    (scope, count, times), width = how, group.width
     last = float(sensitivity.fitted(layer)[0][-1])
     tried = {scope.kept(width, last * n / count) for n in range(count + 1)}
+    if times is not None:
+        timed = times.widths.get(group.name, (width,))
+        tried = {k for k in timed if scope.kept(width, 1 - k / width) == k}
     most = round(width * last)  # rounding to a multiple must not lead beyond what was measured
-    return np.array(sorted((k for k in tried if width - k <= most), reverse=True), dtype=np.int64)
+    within = {width, *(k for k in tried if width - k <= most)}
+    return np.array(sorted(within, reverse=True), dtype=np.int64)
+
+
+def _check_latency(model: str, times: TimeTable, share: float, kept: Kept) -> None:
+    """Refuse a share of the time that no levels remove."""
+    most = most_removed(times, kept)
+    if share > most:
+        msg = (
+            f"At most {most:.1%} of the time of {model} can be removed within the scanned ratios "
+            f"and the widths that were timed ({times.clock}); {share:.1%} was asked for. "
+            f"{times.warning}"
+        )
+        raise PlanError(msg.strip(), target=share, reachable=most, resource="latency")
 
 
 def _problem(
@@ -220,7 +255,12 @@ def _problem(
 ) -> Problem:
     """The losses and costs of all levels; limits are shares of the network that may stay."""
     tables, fixed = cost_tables(graph.cost, kept, list(budget.shares))
-    limits = 1 - np.array(list(budget.shares.values())) - fixed
+    shares = list(budget.shares.values())
+    if budget.times is not None and budget.latency is not None:
+        timed, stays = time_tables(budget.times, kept)
+        tables, fixed = stacked(tables, timed, len(shares)), np.append(fixed, stays)
+        shares.append(budget.latency)
+    limits = 1 - np.array(shares) - fixed
     zeros = tuple(np.zeros(len(levels)) for levels in kept.values())
     unpriced = Problem(zeros, tables, limits)
     whole = np.zeros(len(kept), dtype=np.int64)

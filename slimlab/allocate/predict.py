@@ -12,11 +12,13 @@ from types import MappingProxyType
 import pandas as pd
 
 from slimlab.allocate.reach import RESOURCES
+from slimlab.allocate.time_tables import check_belongs
 from slimlab.cost import removed_share
 from slimlab.graph import Graph
 from slimlab.profile import Profile
 from slimlab.ratios import Ratios, kept_channels
 from slimlab.sensitivity import Sensitivity
+from slimlab.timing import TimeTable
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,9 @@ class Preview:
         hurt independently, see `Sensitivity.together`); None without a sensitivity table.
     widths
         Layer to channels before and after.
+    latency, latency_removed
+        Predicted milliseconds of the pruned network, and the share of the time that is gone; None
+        without measured times.
 
     Examples
     --------
@@ -55,6 +60,8 @@ class Preview:
     bytes_removed: float
     drop: float | None
     widths: Mapping[str, tuple[int, int]]
+    latency: float | None = None
+    latency_removed: float | None = None
 
     def to_frame(self) -> pd.DataFrame:
         """One row a layer: `layer, width, kept`."""
@@ -63,7 +70,10 @@ class Preview:
 
 
 def preview(
-    graph: Graph, ratios: Mapping[str, float], sensitivity: Sensitivity | None = None
+    graph: Graph,
+    ratios: Mapping[str, float],
+    sensitivity: Sensitivity | None = None,
+    times: TimeTable | None = None,
 ) -> Preview:
     """Predict what ratios cost and save; fast enough for a slider.
 
@@ -75,11 +85,13 @@ def preview(
         Layer to the share of its channels that is removed.
     sensitivity
         Where the predicted drop comes from; layers that were not scanned add nothing to it.
+    times
+        Where the predicted latency comes from: what `measure_times` gave for this network.
 
     Raises
     ------
     PlanError
-        For a layer that can't be pruned or a ratio outside [0, 1).
+        For a layer that can't be pruned, a ratio outside [0, 1), or times of another network.
 
     Examples
     --------
@@ -99,6 +111,10 @@ def preview(
         # A ratio too small to remove a single channel costs nothing.
         cut = [n for n in groups if n in scanned and kept[n] < before[n]]
         drop = sensitivity.together(sensitivity.predicted_drop(n, groups[n]) for n in cut)
+    latency = latency_removed = None
+    if times is not None:
+        check_belongs(times, graph)
+        latency, latency_removed = times.predict(kept), times.removed(kept)
     return Preview(
         small.macs,
         small.params,
@@ -108,15 +124,21 @@ def preview(
         removed_share(whole.bytes, small.bytes),
         drop,
         MappingProxyType({n: (before[n], kept[n]) for n in before}),
+        latency,
+        latency_removed,
     )
 
 
 def predicted_against_actual(
-    expected: Preview, after: Graph | Profile, *, drop: float | None = None
+    expected: Preview,
+    after: Graph | Profile,
+    *,
+    drop: float | None = None,
+    latency: float | None = None,
 ) -> pd.DataFrame:
     """What was predicted for ratios, beside what the pruned model really is.
 
-    Costs are exact, so any difference in them is worth a question; the drop is an estimate.
+    Costs are exact, so any difference in them is worth a question; drop and latency are estimates.
 
     Parameters
     ----------
@@ -126,6 +148,8 @@ def predicted_against_actual(
         Graph or profile of the pruned model.
     drop
         Measured drop in points; the row is left out when it, or the predicted one, is None.
+    latency
+        Measured milliseconds; the same.
 
     Returns
     -------
@@ -149,5 +173,7 @@ def predicted_against_actual(
     rows = [(n, float(getattr(expected, n)), float(getattr(after, n))) for n in RESOURCES]
     if drop is not None and expected.drop is not None:
         rows.append(("drop", expected.drop, drop))
+    if latency is not None and expected.latency is not None:
+        rows.append(("latency", expected.latency, latency))
     names = ["quantity", "predicted", "actual", "difference"]
     return pd.DataFrame([(n, p, a, a - p) for n, p, a in rows], columns=names)

@@ -137,6 +137,19 @@ def cost_tables(
     return tables, fixed
 
 
+def stacked(
+    first: Mapping[tuple[int, ...], Array], second: Mapping[tuple[int, ...], Array], count: int
+) -> dict[tuple[int, ...], Array]:
+    """Tables of one more resource, `second`, behind the `count` resources of `first`."""
+    found = {}
+    for scope in dict.fromkeys((*first, *second)):
+        shape = (first[scope] if scope in first else second[scope]).shape[1:]
+        ahead = first[scope] if scope in first else np.zeros((count, *shape))
+        behind = second[scope] if scope in second else np.zeros((1, *shape))
+        found[scope] = np.concatenate([ahead, behind])
+    return found
+
+
 def _monomials(
     cost: Cost, names: Sequence[str], resources: Sequence[str]
 ) -> dict[tuple[int, ...], Array]:

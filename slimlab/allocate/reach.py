@@ -1,19 +1,22 @@
 """Floor 3. How much of a network can be removed at all, and what stands in the way of more.
 
-Knows costs and scopes; no sensitivity and no accuracy.
+Knows costs, measured times and scopes; no sensitivity and no accuracy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+import numpy as np
 import pandas as pd
 
+from slimlab.allocate.time_tables import check_belongs, most_removed
 from slimlab.errors import PlanError
 from slimlab.graph import Graph
 from slimlab.ratios import Ratios, Scope
+from slimlab.timing import TimeTable
 
 RESOURCES = ("macs", "params", "bytes")
 NAMED = 4  # layers in a sentence; the table has all
@@ -23,10 +26,19 @@ NAMED = 4  # layers in a sentence; the table has all
 class Budget:
     """Shares of a network to remove, all at once: each in [0, 1), those left out are free.
 
+    Attributes
+    ----------
+    macs, params, bytes
+        Shares of multiply-adds, trainable parameters, and bytes on disk.
+    latency
+        Share of the time that `times` predicts.
+    times
+        What `measure_times` gave, for `latency`.
+
     Raises
     ------
     PlanError
-        When none is given, or one is no share.
+        When none is given, one is no share, or there is a latency without times.
 
     Examples
     --------
@@ -38,22 +50,47 @@ class Budget:
     macs: float | None = None
     params: float | None = None
     bytes: float | None = None
+    latency: float | None = None
+    times: TimeTable | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not self.shares:
-            msg = "Give at least one of macs=, params=, bytes=: the share of it to remove."
+        given = dict(self.shares)
+        if self.latency is not None:
+            given["latency"] = self.latency
+            if self.times is None:
+                msg = "A budget of latency needs measured times: times=slimlab.measure_times(...)."
+                raise PlanError(msg, latency=self.latency)
+        if not given:
+            msg = (
+                "Give at least one of macs=, params=, bytes=, latency=: the share of it to remove."
+            )
             raise PlanError(msg)
-        Ratios({f"{name}=": share for name, share in self.shares.items()})
+        Ratios({f"{name}=": share for name, share in given.items()})
+
+    @classmethod
+    def of(cls, shares: Mapping[str, float | None]) -> Budget:
+        """The budget of shares by name, latency aside.
+
+        Examples
+        --------
+        >>> from slimlab.allocate import Budget
+        >>> Budget.of({"params": 0.3}) == Budget(params=0.3)
+        True
+        """
+        return cls(shares.get("macs"), shares.get("params"), shares.get("bytes"))
 
     @property
     def shares(self) -> Mapping[str, float]:
-        """What was asked for: `"macs"`, `"params"`, `"bytes"` to the share to remove."""
+        """What was asked for but latency: `"macs"`, `"params"`, `"bytes"` to shares to remove."""
         given = ((name, getattr(self, name)) for name in RESOURCES)
         return MappingProxyType({name: share for name, share in given if share is not None})
 
     def __str__(self) -> str:
         words = {"macs": "MACs", "params": "parameters", "bytes": "bytes"}
-        return ", ".join(f"-{share:.0%} {words[name]}" for name, share in self.shares.items())
+        parts = [f"-{share:.0%} {words[name]}" for name, share in self.shares.items()]
+        return ", ".join(
+            parts if self.latency is None else [*parts, f"-{self.latency:.0%} latency"]
+        )
 
 
 @dataclass(frozen=True)
@@ -70,6 +107,9 @@ class Reachable:
         that stay, the share of the whole network's MACs that they are, and why they stay.
     model
         Class name of the model.
+    latency
+        Smallest and largest share of the predicted time that can be removed at the widths that
+        were timed; None without times.
 
     Examples
     --------
@@ -87,6 +127,7 @@ class Reachable:
     bytes: tuple[float, float]
     rows: tuple[tuple[str, str, int, int, int, float, str], ...]
     model: str
+    latency: tuple[float, float] | None = None
 
     def to_frame(self) -> pd.DataFrame:
         """One row a layer: `layer, type, macs, params, bytes, macs_share, reason`."""
@@ -123,6 +164,8 @@ class Reachable:
             f"{getattr(self, name)[1]:.1%} of {word}"
             for name, word in (("macs", "MACs"), ("params", "parameters"), ("bytes", "bytes"))
         ]
+        if self.latency is not None:
+            parts.append(f"{self.latency[1]:.1%} of the time")
         head = f"{self.model}: at most {', '.join(parts)} can be removed."
         left = [f"  {r[0]} ({r[1]}): {r[5]:.1%} of MACs stay, {r[6]}" for r in self.rows[:NAMED]]
         more = len(self.rows) - len(left)
@@ -130,7 +173,9 @@ class Reachable:
         return "\n".join([head, "Most is left in:", *left, *end])
 
 
-def reachable(graph: Graph, scope: Scope | None = None) -> Reachable:
+def reachable(
+    graph: Graph, scope: Scope | None = None, *, times: TimeTable | None = None
+) -> Reachable:
     """How much can be removed within a scope, and which layers stand in the way of more.
 
     Parameters
@@ -140,11 +185,13 @@ def reachable(graph: Graph, scope: Scope | None = None) -> Reachable:
     scope
         Layers to prune, with the least and the multiple of channels they keep; all that can be
         pruned, down to one channel, when None.
+    times
+        What `measure_times` gave, for the range of latency.
 
     Raises
     ------
     PlanError
-        When no layer is in scope.
+        When no layer is in scope, or the times are of another network.
 
     Examples
     --------
@@ -156,7 +203,12 @@ def reachable(graph: Graph, scope: Scope | None = None) -> Reachable:
     """
     scope = scope or Scope()
     least = {group.name: scope.kept(group.width, 1.0) for group in scope.groups(graph)}
-    return reach_of_levels(graph, least, "out of scope")
+    reach = reach_of_levels(graph, least, "out of scope")
+    if times is None:
+        return reach
+    check_belongs(times, graph)
+    kept = {name: np.array(times.widths.get(name, [graph.group(name).width])) for name in least}
+    return replace(reach, latency=(0.0, max(0.0, most_removed(times, kept))))
 
 
 def reach_of_levels(graph: Graph, least: Mapping[str, int], reason: str) -> Reachable:

@@ -22,7 +22,7 @@ from scipy.optimize import linprog
 from slimlab.allocate.elimination import Elimination
 from slimlab.allocate.improve import fit, refine
 from slimlab.allocate.labels import search
-from slimlab.allocate.problem import Array, Choice, Problem
+from slimlab.allocate.problem import SLACK, Array, Choice, Problem
 
 CUTS = 80  # of the cutting planes; one budget needs about ten
 LABELS = 20_000  # partial choices kept at once: about a second of work at most
@@ -62,7 +62,7 @@ def solve(problem: Problem, *, gap: float = 1e-3, labels: int = LABELS) -> Solut
     Parameters
     ----------
     problem
-        Losses must not be negative, and some choice must be least in every cost.
+        Losses must not be negative; costs may be any numbers.
     gap
         The search ends when this share of the loss is all that can still be gained; 0 for the
         optimum.
@@ -82,39 +82,57 @@ def solve(problem: Problem, *, gap: float = 1e-3, labels: int = LABELS) -> Solut
     >>> found.choice.tolist(), found.loss, found.gap
     ([2, 0], 2.0, 0.0)
     """
-    least = _cheapest(problem)
-    if not problem.is_within(least):
-        return None
     free = np.array([int(loss.argmin()) for loss in problem.losses])
     if problem.is_within(free):
         return Solution(free, problem.loss(free), problem.loss(free), "exact")
     elimination = Elimination.of(problem)
     if elimination is None:
-        return _greedy(problem, [free, least])
-    prices, bound, met = _prices(problem, elimination, [free, least])
+        return _greedy(problem, [free, descended(problem)])
+    cheapest = _cheapest(problem, elimination)
+    if cheapest is None:
+        return None
+    prices, bound, met = _prices(problem, elimination, [free, *cheapest])
     best = _greedy(problem, met)
-    enough = best.loss - gap * max(1e-9, best.loss)
-    if bound >= enough:
+    enough = np.inf if best is None else best.loss - gap * max(1e-9, best.loss)
+    if best is not None and bound >= enough:
         return Solution(best.choice, best.loss, bound, "exact")
-    found, proven = search(problem, elimination, prices, below=enough, labels=labels)
-    choice = best.choice
-    if found is not None and problem.loss(found) < best.loss:
-        choice = found
+    choice, proven = search(problem, elimination, prices, below=enough, labels=labels)
+    if best is not None and (choice is None or problem.loss(choice) >= best.loss):
+        choice = best.choice
+    if choice is None:
+        return None
     loss = problem.loss(choice)
     return Solution(choice, loss, min(loss, max(bound, proven)), "exact")
 
 
-def _cheapest(problem: Problem) -> Choice:
-    """The choice that is least in every cost: costs never fall when a group keeps more."""
+def _cheapest(problem: Problem, elimination: Elimination) -> list[Choice] | None:
+    """Choices that are least in one cost each and in all together; None if one can't be met."""
+    count = len(problem.limits)
+    least = [elimination.minimum(row) for row in np.eye(count + 1)[1:]]
+    if any(m.value > limit + SLACK for m, limit in zip(least, problem.limits, strict=True)):
+        return None
+    weights = np.concatenate([[0.0], 1 / np.maximum(problem.limits, 1e-3)])
+    return [elimination.choice(m) for m in (*least, elimination.minimum(weights))]
+
+
+def descended(problem: Problem) -> Choice:
+    """A choice in which no change of one variable lowers the sum of all costs."""
     chosen = np.zeros(len(problem.losses), dtype=np.int64)
-    for v in range(len(problem.losses)):
-        chosen[v] = int(problem.alternatives(chosen, v).sum(axis=0).argmin())
-    return chosen
+    while True:
+        before = chosen.copy()
+        for v in range(len(problem.losses)):
+            sums = problem.alternatives(chosen, v).sum(axis=0)
+            if sums.min() < sums[chosen[v]] - SLACK:
+                chosen[v] = int(sums.argmin())
+        if (chosen == before).all():
+            return chosen
 
 
-def _greedy(problem: Problem, starts: list[Choice]) -> Solution:
-    """The best of what greedy steps make of some choices, of which the last must fit."""
+def _greedy(problem: Problem, starts: list[Choice]) -> Solution | None:
+    """The best of what greedy steps make of some choices; None where none of them fits."""
     fitted = [c for c in (fit(problem, start) for start in starts) if c is not None]
+    if not fitted:
+        return None
     fitted.sort(key=problem.loss)
     refined = [refine(problem, choice) for choice in fitted[:2]]
     best = min(refined, key=problem.loss)

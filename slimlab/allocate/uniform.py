@@ -62,7 +62,7 @@ def uniform_ratios(
         raise PlanError(msg, given=tuple(given))
     if ratio is not None:
         return scope.align(graph, dict.fromkeys(names, ratio))
-    budget = Budget(**shares)
+    budget = Budget.of(shares)
     reachable(graph, scope).check(budget, tolerance=tolerance)
     found = _bisect(graph, scope, budget, tolerance)
     return scope.align(graph, dict.fromkeys(names, found))

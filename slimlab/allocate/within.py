@@ -59,7 +59,7 @@ def ratios_within_drop(
     True
     """
     shares = {"macs": macs, "params": params, "bytes": bytes}
-    wanted = Budget(**shares) if any(s is not None for s in shares.values()) else None
+    wanted = Budget.of(shares) if any(s is not None for s in shares.values()) else None
     if wanted is not None and drop is not None:
         msg = f"Give a drop or a budget, not both (drop={drop} and {wanted})."
         raise PlanError(msg, drop=drop)

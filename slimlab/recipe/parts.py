@@ -227,7 +227,7 @@ class ScanSettings(Settings):
     )  # fmt: skip
     """Pruning ratios tried on each layer."""
     images: Images | None = None
-    """Test images of each measurement; all by default."""
+    """Calibration images of each measurement; all by default. Choosing sees no test image."""
 
 
 class SearchSettings(Settings):
@@ -242,7 +242,7 @@ class SearchSettings(Settings):
     epochs: Annotated[int, Field(ge=0, le=1000)] = 0
     """Epochs of fine-tuning of each trial (1.x: `retrain_epoch`)."""
     images: Images | None = None
-    """Test images of each trial; all by default."""
+    """Calibration images of each trial; all by default. Choosing sees no test image."""
 
 
 class CheckpointSettings(Settings):
@@ -250,5 +250,7 @@ class CheckpointSettings(Settings):
 
     every: Annotated[int, Field(ge=1, le=100_000)] = 1
     """Epochs from one checkpoint to the next."""
+    steps: Annotated[int, Field(ge=1, le=10**9)] | None = None
+    """Training steps from one to the next inside an epoch; none there by default."""
     keep: Annotated[int, Field(ge=1, le=10_000)] = 3
     """How many of the last ones stay."""

@@ -51,10 +51,10 @@ class Recipe(Settings):
     """Of this format."""
     name: Annotated[str, Field(max_length=200)] = "recipe"
     """What tables call the result."""
-    model: ModelSource
-    """What is compressed."""
-    task: TaskSettings
-    """What it is for."""
+    model: ModelSource | None = None
+    """What is compressed; left out where a script gives the model."""
+    task: TaskSettings | None = None
+    """What it is for; left out where a script gives the task."""
     strategies: Annotated[tuple[Strategy, ...], Field(min_length=1, max_length=100)]
     """What is done, in order; strategies that start in one epoch start in this order."""
     epochs: Epoch | None = None
@@ -148,7 +148,7 @@ def recipe_schema() -> dict[str, Any]:
     >>> import slimlab as sl
     >>> schema = sl.recipe_schema()
     >>> schema["required"], "Prune" in schema["$defs"]
-    (['version', 'model', 'task', 'strategies'], True)
+    (['version', 'strategies'], True)
     """
     schema = Recipe.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

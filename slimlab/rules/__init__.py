@@ -5,11 +5,20 @@ without a rule freezes everything it touches, and the coverage report names it: 
 unpruned. Add one with `@channel_rule("pd_op.name")` (docs/add-an-operator.md).
 """
 
-from slimlab.rules import contracting, elementwise, layers, moving, norms, pieces, reducing
+from slimlab.rules import (
+    contracting,
+    elementwise,
+    layers,
+    moving,
+    norms,
+    pieces,
+    quantizing,
+    reducing,
+)
 from slimlab.rules.registry import RULES, channel_rule, freeze_inputs, tensors, tie, unknown
 from slimlab.rules.walk import walk
 
 __all__ = ["RULES", "channel_rule", "freeze_inputs", "tensors", "tie", "unknown", "walk"]
 
 # Each of these modules registers its rules when it is imported.
-_THEMES = (contracting, elementwise, layers, moving, norms, pieces, reducing)
+_THEMES = (contracting, elementwise, layers, moving, norms, pieces, quantizing, reducing)

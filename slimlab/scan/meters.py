@@ -132,20 +132,20 @@ class Fast:
     """
 
     def __init__(self, blueprint: Blueprint) -> None:
-        self._blueprint = blueprint
+        self.blueprint = blueprint
         self._runtime = RUNTIMES[blueprint.runtime]
         self._compiled: OrderedDict[object, tuple[Compiled, int]] = OrderedDict()
         self._border: tuple[int, dict[str, NDArray[np.float32]]] | None = None
 
     @cached_property
     def _network(self) -> Network:
-        return Network(onnx.ModelProto.FromString(self._blueprint.network))
+        return Network(onnx.ModelProto.FromString(self.blueprint.network))
 
     @cached_property
     def _segments(self) -> dict[str, Segment | None]:
         return {
             name: segment(self._network, name, reads.readers, reads.makers)
-            for name, reads in self._blueprint.groups.items()
+            for name, reads in self.blueprint.groups.items()
         }
 
     @cached_property
@@ -169,7 +169,7 @@ class Fast:
         else:
             values = self._values(chunk)
             run = self._keep(group, lambda: cut.model)
-            masks = cut.masks(self._blueprint.kept[group, ratio])
+            masks = cut.masks(self.blueprint.kept[group, ratio])
             made = run([*(values[name] for name in cut.border), *masks])
         return made[0][: len(chunk.images)]
 
@@ -189,9 +189,9 @@ class Fast:
         return network.part("whole", network.nodes, entries, self._outputs)
 
     def _zeroed(self, group: str, ratio: float) -> onnx.ModelProto:
-        model: onnx.ModelProto = onnx.ModelProto.FromString(self._blueprint.network)
+        model: onnx.ModelProto = onnx.ModelProto.FromString(self.blueprint.network)
         tensors = {one.name: one for one in model.graph.initializer}
-        for cut in self._blueprint.cuts[group, ratio]:
+        for cut in self.blueprint.cuts[group, ratio]:
             if cut.parameter in tensors and not cut.parameter.endswith("._variance"):
                 value = np.array(numpy_helper.to_array(tensors[cut.parameter]))
                 np.moveaxis(value, cut.axis, 0)[list(cut.removed)] = 0
@@ -201,7 +201,7 @@ class Fast:
     def _keep(self, key: object, model: Callable[[], onnx.ModelProto]) -> Compiled:
         """Compile once; the least used are forgotten when their weights take too much memory."""
         if key not in self._compiled:
-            made, one = model(), self._blueprint
+            made, one = model(), self.blueprint
             run = self._runtime.compile(made, dtype=one.dtype, threads=one.threads)
             # The runtime lays weights out anew and holds both for a while.
             size = 2 * sum(len(w.raw_data) for w in made.graph.initializer)
@@ -217,7 +217,7 @@ class Fast:
 
     def _padded(self, chunk: Chunk) -> NDArray[np.float32]:
         """The images, filled up to the batch that the network takes; images don't meet."""
-        missing = self._blueprint.batch - len(chunk.images)
+        missing = self.blueprint.batch - len(chunk.images)
         if not missing:
             return np.ascontiguousarray(chunk.images)
         return np.pad(chunk.images, [(0, missing), *[(0, 0)] * (chunk.images.ndim - 1)])

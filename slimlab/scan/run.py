@@ -11,6 +11,7 @@ from typing import Any
 from paddle.nn import Layer
 
 from slimlab.options import takes
+from slimlab.scan.cluster import measured_by
 from slimlab.scan.meters import Chunk
 from slimlab.scan.records import WHOLE, Record
 from slimlab.scan.settings import ScanSettings
@@ -85,37 +86,46 @@ def iter_scan_sensitivity(
     asked = ScanSettings(**settings)
     setup = prepare(model, task, asked)
     with setup.records:
-        return (yield from _chunks(setup, asked))
+        return (yield from _announced(setup, asked))
 
 
-def _chunks(setup: Setup, asked: ScanSettings) -> Generator[ScanStep, None, Sensitivity]:
-    """Measure all that is wanted, a chunk of images after the other."""
+def _announced(setup: Setup, asked: ScanSettings) -> Generator[ScanStep, None, Sensitivity]:
+    """Keep what is measured, and say so, until all is there or it is asked to stop."""
     board = setup.board
     pace = Pace(board.images)
+    records = _measured(setup) if asked.client is None else measured_by(asked.client, setup)
     try:
         yield _step(setup, pace, "baseline", board.table)
-        for start, images, labels in setup.chunks():
-            stop = start + len(images)
-            keys = setup.wanting(start, stop)
-            if not keys:
-                continue
-            chunk = Chunk(start, images)
-            whole = setup.meter.whole(chunk)
-            before = setup.scoring.before(whole, labels)
-            table = board.add([Record(WHOLE, board.dtype, start, before)])
-            yield _step(setup, pace, "baseline", table)
-            for key in keys:
-                logits = setup.meter.pruned(chunk, *key)
-                scores = setup.scoring.after(logits, labels, whole)
-                table = board.add([Record(key, board.dtype, start, scores)])
-                yield _step(setup, pace, key[0], table)
-                if asked.seconds is not None and pace.seconds > asked.seconds:
-                    return table
+        for record in records:
+            if record is None:
+                yield _step(setup, pace, "waiting for workers", board.table)
+            else:
+                table = board.add([record])
+                yield _step(setup, pace, record.key[0] or "baseline", table)
+            whole = record is not None and record.key == WHOLE
+            if asked.seconds is not None and not whole and pace.seconds > asked.seconds:
+                break
     except Stopped:
         pass
+    finally:
+        records.close()
     return board.table
 
 
-def _step(setup: Setup, pace: Pace, label: str, table: Sensitivity | None) -> ScanStep:
-    done, total = setup.board.images, setup.total
-    return pace.step(done, total, label, table, len(setup.board.table.cells))
+def _measured(setup: Setup) -> Generator[Record | None, None, None]:
+    """Measure all that is wanted here, a chunk of images after the other."""
+    dtype = setup.board.dtype
+    for start, images, labels in setup.chunks():
+        keys = setup.wanting(start, start + len(images))
+        if not keys:
+            continue
+        chunk = Chunk(start, images)
+        whole = setup.meter.whole(chunk)
+        yield Record(WHOLE, dtype, start, setup.scoring.before(whole, labels))
+        for key in keys:
+            logits = setup.meter.pruned(chunk, *key)
+            yield Record(key, dtype, start, setup.scoring.after(logits, labels, whole))
+
+
+def _step(setup: Setup, pace: Pace, label: str, table: Sensitivity) -> ScanStep:
+    return pace.step(setup.board.images, setup.total, label, table, len(table.cells))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from slimlab.errors import PlanError, TaskError, nearest
 from slimlab.ratios import Ratios, Scope
@@ -56,6 +57,10 @@ class ScanSettings:
         what it holds.
     known
         A scan of the same model, data and settings; cells that are complete there are taken over.
+    client
+        A `distributed.Client`: its workers measure the cells, each on the threads that it was
+        started with, and the table is the same. They need SlimLab; the network is sent to each of
+        them once, and images as they are needed. A worker that dies costs what it was measuring.
 
     Raises
     ------
@@ -84,6 +89,7 @@ class ScanSettings:
     memory: int = 2 * GIB
     path: str | Path | None = None
     known: Sensitivity | None = None
+    client: Any = None
 
     def __post_init__(self) -> None:
         for name, least in (("images", 1), ("precision", 0), ("seconds", 0), ("memory", 2**20)):

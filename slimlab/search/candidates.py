@@ -142,6 +142,9 @@ def candidate_ratios(
     if candidate.ratios is not None:
         return candidate.ratios
     shares, scope = dict(budget.shares), candidate.scope
+    if budget.latency is not None and candidate.allocation != "budget":
+        msg = f"Candidate {candidate.name!r} can't meet a latency; allocation 'budget' can."
+        raise PlanError(msg, candidate=candidate)
     if candidate.allocation == "uniform":
         return _uniform(graph, budget, scope)
     if candidate.allocation in SCANNED:

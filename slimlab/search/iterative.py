@@ -274,7 +274,7 @@ def iter_iterative_prune(  # noqa: PLR0913 - the same as iterative_prune
 def _targets(budget: Budget, steps: int) -> list[Budget]:
     """What is gone of the first network after each round."""
     shares = {name: step_shares(share, steps) for name, share in budget.shares.items()}
-    return [Budget(**{name: s[n] for name, s in shares.items()}) for n in range(steps)]
+    return [Budget.of({name: s[n] for name, s in shares.items()}) for n in range(steps)]
 
 
 def _left(target: Budget, first: Graph, now: Graph) -> Budget | None:
@@ -284,7 +284,7 @@ def _left(target: Budget, first: Graph, now: Graph) -> Budget | None:
         name: max(0.0, 1 - (1 - share) * getattr(whole, name) / max(1, getattr(left, name)))
         for name, share in target.shares.items()
     }
-    return Budget(**shares) if any(shares.values()) else None
+    return Budget.of(shares) if any(shares.values()) else None
 
 
 def _again(

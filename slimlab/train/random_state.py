@@ -1,7 +1,8 @@
-"""Floor 2. Global random states that belong to one training; knows nothing else."""
+"""Floor 2. Global random states that follow from numbers alone; knows nothing else."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,36 +11,42 @@ import numpy as np
 import paddle
 
 
-class RandomState:
-    """Global random states of Paddle and NumPy that belong to one run.
+@contextmanager
+def drawing(*key: int) -> Iterator[None]:
+    """Draw from global random states that follow from `key`, and put the others back at the end.
 
-    They are in place only while the run computes. So a run draws the same numbers whoever else
-    draws between its steps, and leaves no trace in theirs.
+    What is drawn in a training step depends on the seed and the step alone: whoever else draws
+    between two steps changes nothing, no trace is left in their numbers, and a training that was
+    interrupted goes on without any state having been kept.
+
+    Parameters
+    ----------
+    *key
+        Whole numbers, 0 or more, such as a seed and a step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from slimlab.train.random_state import drawing
+    >>> with drawing(0, 3):
+    ...     one = np.random.random()
+    >>> with drawing(0, 3):
+    ...     two = np.random.random()
+    >>> one == two
+    True
     """
-
-    def __init__(self, seed: int) -> None:
-        outer = _random_state()
-        paddle.seed(seed)
-        np.random.seed(seed)  # noqa: NPY002 - a user's transforms may use the global state
-        self._own = _random_state()
-        _set_random_state(outer)
-
-    @contextmanager
-    def own(self) -> Iterator[None]:
-        """Put this run's states in place, and the others back at the end."""
-        outer = _random_state()
-        _set_random_state(self._own)
-        try:
-            yield
-        finally:
-            self._own = _random_state()
-            _set_random_state(outer)
+    outer = _states()
+    seed = int(np.random.SeedSequence(key).generate_state(1)[0])
+    paddle.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - a user's transforms may use the global states
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        paddle.set_rng_state(outer[0])
+        np.random.set_state(outer[1])  # noqa: NPY002
+        random.setstate(outer[2])
 
 
-def _random_state() -> tuple[Any, Any]:
-    return paddle.get_rng_state(), np.random.get_state()  # noqa: NPY002
-
-
-def _set_random_state(state: tuple[Any, Any]) -> None:
-    paddle.set_rng_state(state[0])
-    np.random.set_state(state[1])  # noqa: NPY002
+def _states() -> tuple[Any, Any, Any]:
+    return paddle.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002

@@ -25,7 +25,8 @@ class Event:
     ----------
     kind
         ``"start"`` before the first step, ``"step"`` after each, ``"epoch"`` after each pass (and
-        its evaluation, where there is one), ``"end"`` after the last.
+        its evaluation, where there is one), ``"end"`` after the last. In a `Compressor` there is
+        also ``"strategy"``, each time a strategy has changed the model.
     record
         The latest of the history.
     model
@@ -45,7 +46,7 @@ class Event:
     ('start', 'step', 'epoch', 'end')
     """
 
-    kind: Literal["start", "step", "epoch", "end"]
+    kind: Literal["start", "step", "epoch", "end", "strategy"]
     record: Record
     model: Layer
 

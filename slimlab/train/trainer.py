@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import paddle
@@ -13,15 +14,42 @@ from paddle.nn import functional as F  # noqa: N812 - Paddle's own convention
 
 from slimlab.distill import Custom, Distiller, DistillLoss
 from slimlab.distill.distiller import Teachers
-from slimlab.errors import DistillError, TaskError
+from slimlab.errors import ArtifactError, DistillError, TaskError
 from slimlab.task import Task
 from slimlab.train.averaging import AveragedModel
 from slimlab.train.diagnosis import gradient_error, gradients_are_finite, loss_error
-from slimlab.train.random_state import RandomState
+from slimlab.train.random_state import drawing
 from slimlab.train.schedules import Course
 from slimlab.train.settings import Training
+from slimlab.train.snapshot import (
+    Snapshot,
+    arrays_of,
+    fill,
+    fill_optimizer,
+    optimizer_arrays,
+)
 
 Parts = tuple[tuple[str, float], ...]
+STEP, BATCH, ADAPTERS = range(3)  # what is drawn, beside the seed and the place
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a trainer begins: at 0, or inside something longer.
+
+    Attributes
+    ----------
+    done
+        Steps of its course of learning rates that lie behind.
+    step
+        Steps of the whole run that lie behind: errors and random numbers count from there.
+    epoch
+        Passes over the data since the distillation losses began, for their weights.
+    """
+
+    done: int = 0
+    step: int = 0
+    epoch: float = 0.0
 
 
 class Trainer:
@@ -61,7 +89,6 @@ class Trainer:
         self._task = task
         self._settings = settings
         self._seed = seed
-        self._random = RandomState(seed)
         self._distiller: Distiller | None = None
         self._task_weight = 1.0
         if losses is not None and (teachers is None or teachers == {}):
@@ -72,17 +99,24 @@ class Trainer:
             if losses is None:
                 self._task_weight = 1 - settings.teacher_share
                 losses = [_soft_labels(settings, teachers)]
-            with self._random.own():  # adapters are drawn here
+            with drawing(seed, ADAPTERS):
                 self._distiller = Distiller(student, losses, teachers, task.example)
         self._averaged = None if settings.ema is None else AveragedModel(student, settings.ema)
 
-    def schedule(self, learning_rate: float, steps: int, steps_an_epoch: int) -> None:
-        """Make the optimizer with its learning rates for `steps` steps."""
+    def schedule(
+        self,
+        learning_rate: float,
+        steps: int,
+        steps_an_epoch: int,
+        start: Start = Start(),
+    ) -> None:
+        """Make the optimizer with its learning rates for `steps` steps; some may be done."""
         settings = self._settings
         self._steps_an_epoch = steps_an_epoch
-        self._done = 0
+        self._start, self._taken = start, 0
         course = Course(learning_rate, steps, steps_an_epoch, settings.warmup, settings.schedule)
-        self._rates = paddle.optimizer.lr.LambdaDecay(learning_rate, course.factor)
+        rates = paddle.optimizer.lr.LambdaDecay
+        self._rates = rates(learning_rate, course.factor, last_epoch=start.done - 1)
         adapted = [] if self._distiller is None else self._distiller.parameters()
         self._parameters = [*self._student.parameters(), *adapted]
         clip = settings.clip_norm
@@ -112,20 +146,28 @@ class Trainer:
         """What the training has made so far: the student, or the average of its weights."""
         return self._student if self._averaged is None else self._averaged.model
 
-    def batches(self, epoch: int, batch_size: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give one pass's augmented batches, a different shuffle in each epoch."""
-        rng = np.random.default_rng([self._seed, epoch])
-        shuffle = int(rng.integers(2**31))
+    def batches(
+        self, epoch: int, batch_size: int, count: int, *, skip: int = 0
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Give one pass's augmented batches, a different shuffle in each epoch.
+
+        The first `skip` are read and not given: where a pass was interrupted, it goes on with the
+        batches that it would have had.
+        """
+        shuffle = int(np.random.default_rng([self._seed, epoch]).integers(2**31))
         source = self._task.train.batches(batch_size, seed=shuffle)
         # Counted here: the last, smaller batch is left out, as one image has no batch statistics.
-        for _ in range(count):
-            with self._random.own():
+        for place in range(count):
+            with drawing(self._seed, BATCH, epoch, place):
                 pair = next(source, None)
                 if pair is None:
                     msg = f"The training data gave fewer than {count} batches of {batch_size}."
                     raise TaskError(msg, batches=count, batch_size=batch_size)
+                if place < skip:
+                    continue
                 x, labels = pair
                 if self._task.augment is not None:
+                    rng = np.random.default_rng([self._seed, epoch, place])
                     x = paddle.to_tensor(self._task.augment(x.numpy(), rng))
             yield x, labels
 
@@ -142,8 +184,8 @@ class Trainer:
         SlimLabError
             When the loss or a gradient isn't finite, with step and layer as attributes.
         """
-        now, rate = self._done + 1, self.learning_rate
-        with self._random.own():
+        now, rate = self._start.step + self._taken + 1, self.learning_rate
+        with drawing(self._seed, STEP, now):
             self._student.train()
             loss, terms = self._loss(x, labels)
             value = float(loss)
@@ -156,15 +198,59 @@ class Trainer:
             self._optimizer.step()
             self._optimizer.clear_grad()
             self._rates.step()
-            self._done += 1
+            self._taken += 1
             if self._averaged is not None:
                 self._averaged.update()
         return value, parts
 
+    def snapshot(self) -> Snapshot:
+        """Give all that the next steps depend on, beside the data, the seed and the step."""
+        averaged = self._averaged
+        return Snapshot(
+            student=arrays_of(self._student),
+            optimizer=optimizer_arrays(self._optimizer, self._named()),
+            adapters={name: arrays_of(layer) for name, layer in self._adapters().items()},
+            average=None if averaged is None else arrays_of(averaged.model),
+            updates=0 if averaged is None else averaged.updates,
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot, after `schedule`.
+
+        Raises
+        ------
+        ArtifactError
+            When it belongs to another model or to other settings.
+        """
+        fill(self._student, snapshot.student, "the model")
+        adapters = self._adapters()
+        if adapters.keys() != snapshot.adapters.keys():
+            msg = f"Adapters {sorted(adapters)} are needed; there are {sorted(snapshot.adapters)}."
+            raise ArtifactError(msg, adapters=tuple(snapshot.adapters))
+        for name, layer in adapters.items():
+            fill(layer, snapshot.adapters[name], f"adapter {name}")
+        if (self._averaged is None) != (snapshot.average is None):
+            msg = "An average of the weights is kept in one of the two, not in the other."
+            raise ArtifactError(msg, ema=self._settings.ema)
+        if self._averaged is not None and snapshot.average is not None:
+            fill(self._averaged.model, snapshot.average, "the average")
+            self._averaged.updates = snapshot.updates
+        fill_optimizer(self._optimizer, self._named(), snapshot.optimizer)
+
+    def _adapters(self) -> dict[str, Layer]:
+        return {} if self._distiller is None else self._distiller.adapters
+
+    def _named(self) -> dict[str, Tensor]:
+        """What is trained, by names that don't depend on what else the process has made."""
+        named = dict(self._student.named_parameters())
+        for label, layer in self._adapters().items():
+            named |= {f"adapter {label} {name}": p for name, p in layer.named_parameters()}
+        return named
+
     def _loss(self, x: Tensor, labels: Tensor) -> tuple[Tensor, list[tuple[str, Tensor]]]:
         if self._distiller is None:
             return self._task.loss(self._student(x), labels), []
-        epoch = self._done / self._steps_an_epoch
+        epoch = self._start.epoch + self._taken / self._steps_an_epoch
         logits, distilled = self._distiller.run(self._student, x, labels, epoch=epoch)
         terms = [("task", self._task.loss(logits, labels) * self._task_weight), *distilled]
         total = terms[0][1]

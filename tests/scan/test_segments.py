@@ -112,7 +112,7 @@ def test_little_memory_forgets_segments_and_gives_the_same() -> None:
     model = built(CASES["residual"])
     graph = sl.trace(model, example())
     fast, reference = meters(model, graph, example())
-    small = Fast(dataclasses.replace(fast._blueprint, memory=1))
+    small = Fast(dataclasses.replace(fast.blueprint, memory=1))
     for start in (0, 3):
         chunk = Chunk(start, example(start, batch=BATCH).numpy())
         for group in graph.groups:

@@ -1,0 +1,189 @@
+"""Floor 2. How far a file in its runtime is from the model that it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+from numpy.typing import NDArray
+from paddle import Tensor
+from paddle.nn import Layer
+
+from slimlab.evaluate import inference
+from slimlab.export.fresh import Fresh, loaded
+from slimlab.export.outputs import layer_outputs
+from slimlab.export.trials import Trials
+from slimlab.steps import Step
+
+CLOSE = 1e-3  # the largest difference of an output in float, relative to an image's largest output
+# Values next to the middle between two steps of a grid are rounded either way by float32's own
+# noise, so that single images differ; most must not, and none by much.
+TYPICAL, FAR = 1e-2, 0.25
+POINTS = 0.1  # of an accuracy
+SHARE = 0.01  # of a metric that is no percentage
+INSPECTED = 4  # images whose inner values are compared
+
+
+@dataclass(frozen=True)
+class Parity:
+    """A file compared with its model on the same inputs.
+
+    Attributes
+    ----------
+    images
+        How many inputs.
+    largest, typical
+        Largest and mean difference of an image's outputs, as a share of its largest output. The
+        runtime's own changes of the graph are off.
+    exact
+        Whether the model computes on no grid, where outputs must be `CLOSE` for every image.
+    metric, unit
+        The task's main metric; empty without a task.
+    model_value, file_value, default_value
+        That of the model, of the file as it is, and of the file in the runtime as users run it.
+    first_difference
+        The first layer whose output differs, where the parity doesn't hold; else empty.
+    """
+
+    images: int
+    largest: float
+    typical: float
+    exact: bool
+    metric: str = ""
+    unit: str = ""
+    model_value: float = float("nan")
+    file_value: float = float("nan")
+    default_value: float = float("nan")
+    first_difference: str = ""
+
+    @property
+    def outputs_agree(self) -> bool:
+        """Whether the outputs are as close as can be asked."""
+        if self.exact:
+            return self.largest <= CLOSE
+        return self.largest <= FAR and self.typical <= TYPICAL
+
+    @property
+    def allowed(self) -> float:
+        """How far the metric may be off: 0.1 points, or one image where that is more."""
+        if self.unit == "%":
+            return max(POINTS, 100 / self.images) + 1e-9
+        return SHARE * max(abs(self.model_value), SHARE)
+
+    @property
+    def metric_agrees(self) -> bool:
+        """Whether the metric is that of the model, with the runtime's changes and without."""
+        values = (self.file_value, self.default_value)
+        return not self.metric or all(abs(v - self.model_value) <= self.allowed for v in values)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the file is what it was made from."""
+        return self.outputs_agree and self.metric_agrees
+
+    def __str__(self) -> str:
+        words = (
+            f"outputs of {self.images:,} images differ by {self.largest:.2g} at most and "
+            f"{self.typical:.2g} on average (of an image's largest output)"
+        )
+        if self.metric:
+            words += (
+                f"; {self.metric} is {self.file_value:.4g}{self.unit} against the model's "
+                f"{self.model_value:.4g}{self.unit}, and {self.default_value:.4g}{self.unit} with "
+                "the runtime's own optimizations"
+            )
+        if self.first_difference:
+            words += f"; the first layer that differs is {self.first_difference!r}"
+        return words
+
+
+def iter_parity(
+    model: Layer, file: Path, runtime: str, trials: Trials, *, exact: bool
+) -> Generator[Step[Parity], None, Parity]:
+    """Compare outputs and metric, batch by batch, in two fresh processes."""
+    tally = _Tally(trials, exact)
+    with loaded(file, runtime, plain=True) as plain, loaded(file, runtime) as default:
+        for inputs, labels in trials.batches():
+            tally.add(model, (plain, default), inputs, labels)
+            yield Step(tally.images, trials.images, "check", tally.parity())
+    return tally.parity()
+
+
+class _Tally:
+    """Sums over batches."""
+
+    def __init__(self, trials: Trials, exact: bool) -> None:
+        self.trials, self.exact = trials, exact
+        self.images = 0
+        self.largest, self.total = 0.0, 0.0
+        self.sums = np.zeros(3)
+
+    def add(
+        self, model: Layer, files: Sequence[Fresh], inputs: Sequence[Tensor], labels: Any
+    ) -> None:
+        """Run a batch through model and files."""
+        arrays = [x.numpy() for x in inputs]
+        own = outputs(model, inputs)
+        plain, default = (file.run(arrays) for file in files)
+        errors = np.max([differences(a, b) for a, b in zip(plain, own, strict=True)], axis=0)
+        self.images += len(errors)
+        self.largest = max(self.largest, float(errors.max()))
+        self.total += float(errors.sum())
+        if labels is not None:
+            for place, made in enumerate((own, plain, default)):
+                self.sums[place] += self.trials.scores(made[0], labels).sum(dtype=np.float64)
+
+    def parity(self) -> Parity:
+        """What there is so far."""
+        metric = self.trials.metric
+        found = (self.images, self.largest, self.total / max(1, self.images), self.exact)
+        if metric is None:
+            return Parity(*found)
+        own, plain, default = self.sums / max(1, self.images) * metric.scale
+        values = float(own), float(plain), float(default)
+        return Parity(*found, metric.name, metric.unit, *values)
+
+
+def outputs(model: Layer, inputs: Sequence[Tensor]) -> list[NDArray[np.float32]]:
+    """The model's own outputs."""
+    with inference(model):
+        made = model(*inputs)
+    return [t.numpy() for t in paddle.utils.flatten(made) if isinstance(t, Tensor)]
+
+
+def differences(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Largest difference of each image, ``(n,)``, as a share of its largest wanted number."""
+    if found.shape != wanted.shape:
+        return np.full(len(wanted), np.inf)
+    axes = tuple(range(1, wanted.ndim))
+    apart = np.abs(np.subtract(found, wanted, dtype=np.float64))
+    apart = np.where(np.isnan(found) & np.isnan(wanted), 0, apart)
+    scale = np.maximum(np.abs(np.nan_to_num(wanted)).max(axis=axes), 1e-6)
+    share: NDArray[np.float64] = apart.max(axis=axes) / scale
+    return np.where(np.isnan(share), np.inf, share)
+
+
+def first_difference(
+    model: Layer, file: Path, runtime: str, trials: Trials, layers: Mapping[str, str]
+) -> str:
+    """The first layer, in execution order, whose output differs by more than `CLOSE`; or `""`.
+
+    On a few images, whose inner values the file's runtime is asked for with its own changes off.
+    """
+    names = list(dict.fromkeys(layers.values()))
+    if not names:
+        return ""
+    inputs, _ = next(iter(trials.batches(INSPECTED)))
+    wanted = layer_outputs(model, inputs, layers)
+    with loaded(file, runtime, plain=True, values=names) as fresh:
+        found = dict(zip(names, fresh.run([x.numpy() for x in inputs], names), strict=True))
+    for layer, name in layers.items():
+        # Some values are a layer's without what its forward does next: nothing to compare.
+        same = layer in wanted and found[name].shape == wanted[layer].shape
+        if same and differences(found[name], wanted[layer]).max() > CLOSE:
+            return layer
+    return ""

@@ -1,0 +1,26 @@
+"""Floor 5. Pictures of results, as matplotlib figures: for notebooks without a kernel, and reports.
+
+Draws what tables hold and computes nothing. Figures are made object by object and never through
+pyplot, whose state is shared between threads.
+
+Examples
+--------
+>>> import slimlab as sl
+>>> sl.plots.training_history(sl.History()).axes[0].get_ylabel()
+'Loss'
+"""
+
+from slimlab.plots.curves import drop_intervals, sensitivity_curves
+from slimlab.plots.networks import picked_ratios, pruned_widths
+from slimlab.plots.runs import tradeoff, training_history
+from slimlab.plots.style import Picture
+
+__all__ = [
+    "Picture",
+    "drop_intervals",
+    "picked_ratios",
+    "pruned_widths",
+    "sensitivity_curves",
+    "tradeoff",
+    "training_history",
+]

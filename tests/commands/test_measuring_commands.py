@@ -1,0 +1,58 @@
+"""`slimlab scan` and `slimlab compare`: the same numbers as the library's."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+import slimlab as sl
+from slimlab import cli
+
+
+def test_scan_gives_the_librarys_table_and_goes_on_from_its_file(tmp_path, capsys, vgg, digits):
+    file, csv = tmp_path / "deep" / "vgg.scan", tmp_path / "vgg.csv"
+    arguments = ["scan", "vgg", "--task", "digits", "--ratios", "0.5", "--images", "64", "--quiet"]
+    assert cli.main([*arguments, "--file", str(file), "--csv", str(csv)]) == 0
+    expected = sl.scan_sensitivity(vgg, digits, ratios=[0.5], images=64, progress=False)
+    pd.testing.assert_frame_equal(pd.read_csv(csv), expected.to_frame(), check_dtype=False)
+    assert sl.load_scan(file) == expected
+    text = capsys.readouterr().out
+    assert all(layer in text for layer in expected.layers)
+
+
+def test_compare_measures_zoo_networks_and_saved_ones(tmp_path, capsys, vgg, digits):
+    graph = sl.trace(vgg, digits.example)
+    small = sl.prune(vgg, sl.plan_pruning(vgg, graph, sl.uniform_ratios(graph, ratio=0.5)))
+    folder = sl.save(small, tmp_path / "run" / "result" / "model")
+    assert cli.main(["compare", "vgg", str(folder), "--task", "digits", "--quiet"]) == 0
+    text = capsys.readouterr().out
+    assert "run/result/model" in text
+    scores = sl.evaluate(small, digits)
+    assert f"{scores['top1']:.2f}" in text
+    assert str(sl.profile(small, digits.example).macs) in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["scan", "vggg", "--task", "digits"], "'vgg'"),
+        (["scan", "vgg", "--task", "digit"], "'digits'"),
+        (["scan", "vgg", "--task", "digits", "--ratios", "1.5"], "outside [0, 1)"),
+        (["compare", "vgg", "vgg/", "--task", "digits"], "vgg/"),
+        (["compare", "vgg", "--task", "digits", "--images", "0"], "images"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_sentence(arguments, words, capsys):
+    assert cli.main([*arguments, "--quiet"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("slimlab: ")
+    assert words in error
+
+
+@pytest.mark.parametrize("command", ["scan", "compare", "run", "recipe"])
+def test_every_command_has_help_with_examples(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert f"  slimlab {command} " in text

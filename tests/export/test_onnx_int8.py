@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import paddle
+import pytest
+from exports import logits_of, run_readme
+
+import slimlab as sl
+
+
+@pytest.fixture(scope="module")
+def digits() -> sl.Task:
+    return sl.load_task("digits")
+
+
+def _files(folder: Path) -> onnx.GraphProto:
+    return onnx.load(folder / "model.onnx").graph
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ("abs_max", "abs_max"),
+        ("abs_max", "range_abs_max"),
+        ("channel_wise_abs_max", "moving_average_abs_max"),
+    ],
+)
+def test_int8_of_a_quantized_network(config: tuple[str, str], digits: sl.Task, tmp_path: Path):
+    weight, activation = config
+    asked = sl.QuantConfig(weight=weight, activation=activation, calibration_images=64)
+    model = sl.quantize(sl.load_model("vgg", digits), digits, asked, progress=False)
+    report = sl.export(model, tmp_path / "out", digits, format="onnx-int8", runs=1, progress=False)
+    graph = _files(report.folder)
+    stored = {one.name: one for one in graph.initializer}
+    weights = [name for name in stored if name.endswith("weight.int8")]
+    layers = [n for n, layer in model.named_sublayers() if hasattr(layer, "weight_quantizer")]
+    assert sorted(weights) == sorted(f"{name}.weight.int8" for name in layers)
+    assert all(stored[name].data_type == onnx.TensorProto.INT8 for name in weights)
+    readers = {n.input[0]: n for n in graph.node if n.op_type == "DequantizeLinear"}
+    for name in weights:
+        steps = int(np.prod(stored[readers[name].input[1]].dims))
+        assert (steps > 1) == (weight == "channel_wise_abs_max")
+    # Biases are float and lie in the convolutions.
+    biases = [stored[n.input[2]] for n in graph.node if n.op_type == "Conv" and len(n.input) == 3]
+    assert biases
+    assert {one.data_type for one in biases} == {onnx.TensorProto.FLOAT}
+    assert graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+    assert report.parity.holds
+    assert not report.parity.exact
+    assert report.float_bytes > report.bytes
+    manifest = json.loads((report.folder / "slimlab.json").read_text())
+    assert manifest["quantized"]["config"]["weight"] == weight
+    assert [one["runtime"] for one in manifest["float_latency"]] == ["onnxruntime", "openvino"]
+
+
+def test_readme_and_verification(digits: sl.Task, tmp_path: Path):
+    model = sl.quantize(sl.load_model("resnet20", digits), digits, progress=False)
+    folder = sl.export(
+        model, tmp_path / "out", digits, format="onnx-int8", runs=0, progress=False
+    ).folder
+    images = next(iter(digits.test.batches(8)))[0].numpy()
+    made = logits_of(model, images)
+    found = run_readme(folder, images, tmp_path)
+    assert np.median(np.abs(found - made).max(axis=1)) < 0.05 * np.abs(made).max()
+    assert sl.verify_export(folder, model, task=digits, progress=False).parity.holds
+    layer = dict(model.named_sublayers())["stage2.0.conv1"]
+    layer.weight.set_value(layer.weight * 0.5)
+    found = sl.verify_export(folder, model, task=digits, progress=False).parity
+    assert not found.holds
+    assert found.first_difference == "stage2.0.conv1"
+
+
+def _quarter(name: str) -> float:
+    """Bytes of the int8 file of a network at 224, as a share of those in float."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal([8, 3, 224, 224]).astype(np.float32)
+    task = sl.Task.from_arrays(x, np.arange(8) % 2, x, np.arange(8) % 2, num_classes=1000)
+    paddle.seed(0)
+    model = sl.load_model(name, task, pretrained=False)
+    config = sl.QuantConfig(observer="abs_max", calibration_images=4)
+    model = sl.quantize(model, task, config, progress=False)
+    from slimlab.export.formats import Subject
+    from slimlab.export.onnx_files import write_onnx, write_onnx_int8
+
+    subject = Subject.of(model, (task.example,))
+    int8 = write_onnx_int8(subject).files["model.onnx"]
+    return len(int8) / len(write_onnx(subject.in_float()).files["model.onnx"])
+
+
+@pytest.mark.slow
+def test_mobilenet_at_224_takes_less_than_a_third():
+    assert _quarter("mobilenet_v1") <= 0.30
+
+
+def _in_one_go(name: str, task: sl.Task, place: Path, epochs: int) -> sl.ExportReport:
+    """Prune half of the channels, train on the grid, export."""
+    model = sl.load_model(name, task)
+    graph = sl.trace(model, task.example)
+    small = sl.prune(model, sl.plan_pruning(model, graph, sl.uniform_ratios(graph, ratio=0.5)))
+    config = sl.QuantConfig(calibration_images=64)
+    int8 = sl.quantize(small, task, config, epochs=epochs, progress=False)
+    return sl.export(int8, place / name, task, format="onnx-int8", runs=0, progress=False)
+
+
+def test_prune_train_on_the_grid_export_in_one_go(digits: sl.Task, tmp_path: Path):
+    assert _in_one_go("vgg", digits, tmp_path, 1).parity.holds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mobilenet_v1", "resnet20", "vgg"])
+@pytest.mark.parametrize("task", ["digits", "fashion-mnist"])
+def test_every_zoo_network_in_one_go(name: str, task: str, tmp_path: Path):
+    assert _in_one_go(name, sl.load_task(task), tmp_path, 1).parity.holds

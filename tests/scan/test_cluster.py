@@ -1,0 +1,144 @@
+"""A scan on Dask workers gives the table of a scan without them, whatever happens to a worker."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import distributed
+import paddle
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import slimlab as sl
+from slimlab.scan import setup
+from slimlab.scan.cluster import shared
+
+ASKED: dict[str, Any] = {"ratios": [0.4, 0.8], "images": 150}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_chunks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(setup, "MOST", 32)  # five chunks
+        yield
+
+
+def local_cluster(workers: int) -> distributed.LocalCluster:
+    where = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    return distributed.LocalCluster(n_workers=workers, threads_per_worker=1, **where)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[distributed.Client]:
+    """Give a cluster of two processes of this machine."""
+    with (
+        local_cluster(2) as cluster,
+        cluster.get_client() as client,
+    ):
+        yield client
+
+
+def no_scan_is_left(client: distributed.Client) -> bool:
+    """Whether neither the scheduler nor a worker keeps anything of a scan."""
+    kept = client.run(lambda dask_worker: [n for n in dask_worker.plugins if "slimlab" in n])
+    return not any(kept.values())
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"metric": "kl"}, {"metric": "loss", "images": 70}, {"precision": 6.0, "images": 300}],
+    ids=str,
+)
+def test_the_table_is_that_of_one_process(
+    client: distributed.Client, vgg: paddle.nn.Layer, digits: sl.Task, more: dict[str, Any]
+) -> None:
+    asked = {**ASKED, **more}
+    alone = sl.scan_sensitivity(vgg, digits, progress=False, **asked)
+    steps = list(sl.iter_scan_sensitivity(vgg, digits, client=client, **asked))
+    assert steps[-1].item == alone
+    assert steps[-1].done == steps[-1].total
+    assert all(a.done <= b.done for a, b in itertools.pairwise(steps))
+    assert no_scan_is_left(client)
+
+
+def test_a_killed_workers_cells_are_measured_again(
+    client: distributed.Client, vgg: paddle.nn.Layer, digits: sl.Task, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.scan"
+    alone = sl.scan_sensitivity(vgg, digits, progress=False, **ASKED)
+    killed = 0
+    for step in sl.iter_scan_sensitivity(vgg, digits, client=client, path=path, **ASKED):
+        if step.cells and not killed:
+            busy = {worker: keys for worker, keys in client.processing().items() if keys}
+            assert busy, "the scan was over before a worker could be killed"
+            killed = client.run(os.getpid, workers=[next(iter(busy))]).popitem()[1]
+            os.kill(killed, signal.SIGKILL)
+    assert killed
+    assert step.item == alone
+    assert sl.load_scan(path) == alone
+    client.wait_for_workers(2)
+    assert killed not in client.run(os.getpid).values()
+
+
+def test_stopped_it_keeps_what_has_come_and_goes_on(
+    client: distributed.Client, vgg: paddle.nn.Layer, digits: sl.Task, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.scan"
+    steps = sl.iter_scan_sensitivity(vgg, digits, client=client, path=path, **ASKED)
+    while next(steps).cells < 3:
+        pass
+    part = sl.finish_early(steps)
+    assert not part.exact
+    assert sl.load_scan(path) == part
+    assert no_scan_is_left(client)
+    alone = sl.scan_sensitivity(vgg, digits, progress=False, **ASKED)
+    assert sl.scan_sensitivity(vgg, digits, path=path, progress=False, **ASKED) == alone
+
+
+def test_a_users_metric_goes_along(
+    client: distributed.Client, vgg: paddle.nn.Layer, digits: sl.Task
+) -> None:
+    factor = 3.0
+    mine = sl.Metric("mine", lambda logits, _: factor * logits.max(axis=1), unit="", scale=1.0)
+    task = replace(digits, metrics=(mine,))
+    asked = {"ratios": [0.8], "images": 40, "progress": False}
+    alone = sl.scan_sensitivity(vgg, task, **asked)
+    assert sl.scan_sensitivity(vgg, task, client=client, **asked) == alone
+    broken = sl.Metric("broken", lambda logits, _: logits.max(axis=1) * float("nan"))
+    with pytest.raises(sl.TaskError, match="Metric 'broken' gave nan"):
+        sl.scan_sensitivity(vgg, replace(digits, metrics=(broken,)), client=client, **asked)
+    assert no_scan_is_left(client)
+
+
+def test_what_can_not_be_spread_is_a_sentence(
+    client: distributed.Client, vgg: paddle.nn.Layer, digits: sl.Task
+) -> None:
+    asked = {"progress": False, **ASKED}
+    with pytest.raises(sl.TaskError, match=r"client= is a str; it must be a distributed\.Client"):
+        sl.scan_sensitivity(vgg, digits, client="tcp://127.0.0.1:8786", **asked)
+    with pytest.raises(sl.TaskError, match="runs in Paddle, which workers don't"):
+        sl.scan_sensitivity(vgg, digits, client=client, runtime="paddle", **asked)
+    with (
+        local_cluster(0) as empty,
+        empty.get_client() as alone,
+        pytest.raises(sl.TaskError, match="has no worker: start one first"),
+    ):
+        sl.scan_sensitivity(vgg, digits, client=alone, **asked)
+
+
+@given(layers=st.lists(st.integers(1, 5), min_size=1, max_size=20), parts=st.integers(1, 100))
+def test_cells_are_dealt_out_once_each(layers: list[int], parts: int) -> None:
+    keys = [(f"layer{n}", r / 10) for n, count in enumerate(layers) for r in range(count)]
+    dealt = shared(keys, parts)
+    assert sorted(key for part in dealt for key in part) == sorted(keys)
+    assert len(dealt) == min(parts, len(keys))
+    if parts <= len(layers):
+        owners = [{layer for layer, _ in part} for part in dealt]
+        assert sum(map(len, owners)) == len(layers), "a layer's segment is compiled once"
