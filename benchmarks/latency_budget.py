@@ -1,62 +1,170 @@
-"""Whether a latency budget is met: ratios for a share of the time, then timed again, afresh.
+"""Whether a latency budget is met: predicted from layers, corrected, then timed again, afresh.
 
-Prints, for networks of the zoo, the share of the time asked for, the share that the search measured
-and that of a second sitting (whole and pruned network timed in turns), with the difference.
+Three tables, also written between the markers of `docs/latency.md`:
+
+1. whole networks whose time was predicted from the times of their layers, and measured;
+2. budgets: the share of the time asked for, predicted, found, and that of a second sitting (whole
+   and pruned network in turns, medians), with the difference;
+3. the staircase: the time of uniformly pruned networks, with and without rounding of widths.
 
     python benchmarks/latency_budget.py --networks mobilenet_v1 resnet20 --latency 0.2 0.3
+    python benchmarks/latency_budget.py --runtimes onnxruntime paddle --table docs/latency.md
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import slimlab as sl
+from slimlab.timing import RuntimeClock
 
-TURNS = 5
+TURNS, RUNS = 9, 20
+START, END = "<!-- generated: latency -->", "<!-- end -->"
+Run = Callable[[], object]
 
 
-def again(whole: object, small: object, example: object) -> float:
+def median_ms(run: Run) -> float:
+    """Median milliseconds of some runs."""
+    found = []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        run()
+        found.append(1e3 * (time.perf_counter() - start))
+    return statistics.median(found)
+
+
+def again(whole: Run, small: Run) -> float:
     """Share of the time removed, the median over turns of one after the other."""
-    shares = []
-    for _ in range(TURNS):
-        slow, fast = (
-            sl.measure_latency(m, example, batch=32, runs=20).median_ms for m in (whole, small)
+    whole(), small()
+    return statistics.median(1 - median_ms(small) / median_ms(whole) for _ in range(TURNS))
+
+
+class Bench:
+    """A network on a runtime: its graph, scan and times."""
+
+    def __init__(self, name: str, settings: sl.TimingSettings, options: argparse.Namespace) -> None:
+        self.name, self.settings = name, settings
+        self.task = sl.load_task(options.task)
+        self.model = sl.load_model(name, self.task)
+        self.graph = sl.trace(self.model, self.task.example)
+        self.scan = sl.scan_sensitivity(
+            self.model, self.task, images=options.scan_images, progress=False
         )
-        shares.append(1 - fast / slow)
-    return statistics.median(shares)
+        self.clock = RuntimeClock(settings)
+        self.times = sl.measure_times(
+            self.model,
+            self.graph,
+            self.task.example,
+            settings=settings,
+            cache=options.cache,
+            progress=False,
+        )
+        self.whole = self.clock.network(self.model, self.task.example)
+
+    def checks(self) -> list[str]:
+        """Rows of the first table."""
+        return [
+            f"| {self.name} | {self.settings.runtime} | {c.network} | {c.predicted:.3f} "
+            f"| {c.measured:.3f} | {c.error:+.1%} | {'fitted' if c.fitted else 'checked'} |"
+            for c in self.times.checks
+        ]
+
+    def budget(self, share: float) -> str:
+        """A row of the second table."""
+        head = f"| {self.name} | {self.settings.runtime} | {share:.0%} "
+        try:
+            found = sl.ratios_for_latency(
+                self.model,
+                self.graph,
+                self.scan,
+                self.task.example,
+                latency=share,
+                times=self.times,
+                progress=False,
+            )
+        except sl.PlanError as error:
+            return f"{head}| {error} | | | | | |"
+        if found.ratios is None:
+            return f"{head}| none of {len(found.rows)} tries was fast enough | | | | | |"
+        second = again(self.whole, self._run(found.ratios))
+        kept = next(r for r in found.rows if r[2] == found.latency_removed)
+        return (
+            f"{head}| {found.macs_removed:.1%} | {kept[1]:.1%} | {found.latency_removed:.1%} "
+            f"| {second:.1%} | {100 * (second - share):+.1f} | {len(found.rows)} |"
+        )
+
+    def stairs(self, ratio: float) -> str:
+        """A row of the third table."""
+        shares = []
+        for multiple in (1, 16):
+            ratios = sl.uniform_ratios(
+                self.graph, ratio=ratio, scope=sl.Scope(multiple=multiple, min_channels=multiple)
+            )
+            shares.append(1 - again(self.whole, self._run(ratios)))
+            shares.append(1 - sl.preview(self.graph, ratios).macs_removed)
+        plain, macs, rounded, rounded_macs = shares
+        return (
+            f"| {self.name} | {self.settings.runtime} | {ratio:.0%} | {macs:.2f} | {plain:.2f} "
+            f"| {rounded_macs:.2f} | {rounded:.2f} |"
+        )
+
+    def _run(self, ratios: sl.Ratios) -> Run:
+        small = sl.prune(self.model, sl.plan_pruning(self.model, self.graph, ratios))
+        return self.clock.network(small, self.task.example)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a row a network and budget."""
+def tables(options: argparse.Namespace) -> str:
+    """Markdown of all three."""
+    heads = (
+        "| network | runtime | widths | predicted ms | measured ms | error | |",
+        "| network | runtime | asked | MACs removed | predicted | found | again | off, points "
+        "| tries |",
+        "| network | runtime | channels removed | MACs, any width | time, any width "
+        "| MACs, multiples of 16 | time, multiples of 16 |",
+    )
+    rows: list[list[str]] = [[], [], []]
+    machine = ""
+    for runtime in options.runtimes:
+        settings = sl.TimingSettings(runtime=runtime, batch=options.batch)
+        for name in options.networks:
+            bench = Bench(name, settings, options)
+            machine = bench.times.machine
+            rows[0] += bench.checks()
+            rows[1] += [bench.budget(share) for share in options.latency]
+            rows[2] += [bench.stairs(ratio) for ratio in options.stairs]
+            for part in rows:
+                print("\n".join(part), flush=True)
+    parts = [f"`{machine}; {options.batch} images, one thread`"]
+    for head, found in zip(heads, rows, strict=True):
+        parts.append("\n".join([head, "|---" * (head.count("|") - 1) + "|", *found]))
+    return "\n\n".join(parts)
+
+
+def main(arguments: Sequence[str] | None = None) -> Any:
+    """Print the tables, and write them into a page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", default="fashion-mnist")
     parser.add_argument("--networks", nargs="+", default=["mobilenet_v1", "resnet20"])
-    parser.add_argument("--latency", type=float, nargs="+", default=[0.2, 0.3])
+    parser.add_argument("--runtimes", nargs="+", default=["onnxruntime"])
+    parser.add_argument("--latency", type=float, nargs="+", default=[0.2, 0.3, 0.5])
+    parser.add_argument("--stairs", type=float, nargs="+", default=[0.2, 0.3, 0.5])
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--scan-images", type=int, default=500)
+    parser.add_argument("--cache", type=Path, help="of times; measured afresh when not given")
+    parser.add_argument("--table", type=Path, help="page with markers to write the tables into")
     options = parser.parse_args(arguments)
-    task = sl.load_task(options.task)
-    print(f"{'network':14s}{'asked':>7s}{'MACs':>7s}{'found':>7s}{'again':>7s}{'off':>7s}  tries")
-    for name in options.networks:
-        model = sl.load_model(name, task)
-        graph = sl.trace(model, task.example)
-        scan = sl.scan_sensitivity(model, task, images=options.scan_images, progress=False)
-        for share in options.latency:
-            try:
-                found = sl.ratios_for_latency(
-                    model, graph, scan, task.example, latency=share, progress=False
-                )
-            except sl.PlanError as error:
-                print(f"{name:14s}{share:7.0%}  {error}")
-                continue
-            small = sl.prune(model, sl.plan_pruning(model, graph, found.ratios))
-            second = again(model, small, task.example)
-            print(
-                f"{name:14s}{share:7.0%}{found.macs_removed:7.0%}{found.latency_removed:7.0%}"
-                f"{second:7.0%}{second - share:+7.1%}  {len(found.rows)} {found.warning}",
-                flush=True,
-            )
+    text = tables(options)
+    if options.table is not None:
+        page = options.table.read_text(encoding="utf-8")
+        head, rest = page.split(START)
+        options.table.write_text(
+            f"{head}{START}\n\n{text}\n\n{END}{rest.split(END)[1]}", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

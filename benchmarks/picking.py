@@ -29,7 +29,10 @@ from slimlab.search import AutoSettings, Candidate, auto_prune, candidate_ratios
 from slimlab.train import Training
 
 ARMS = ("uniform", "drop", "budget", "scores-lamp", "scores-isomorphic", "auto")
-SETTINGS = ("task", "epochs", "train_images", "test_images", "scan_images", "learning_rate")
+SETTINGS = (
+    *("task", "epochs", "train_images", "test_images", "scan_images", "learning_rate"),
+    "teacher_share",
+)
 START, END = "<!-- generated: picking -->", "<!-- end -->"
 LATENCY = {"batch": 32, "runs": 20}
 
@@ -92,13 +95,19 @@ class Network:
         before = sl.evaluate(small, self.task, images=options.test_images)["top1"]
         if arm == "auto":  # a part of it, and the only arm that has it
             small = sl.recalibrate_bn(small, self.task)
-        settings = Training(evaluate_images=options.test_images, evaluate_every=options.epochs)
+        share = options.teacher_share
+        settings = Training(
+            evaluate_images=options.test_images,
+            evaluate_every=options.epochs,
+            teacher_share=share,
+        )
         tuned, _ = sl.fine_tune(
             small,
             self.task,
             epochs=options.epochs,
             learning_rate=options.learning_rate,
             seed=seed,
+            teacher=self.model if share > 0 else None,
             training=settings,
             progress=False,
         )
@@ -139,6 +148,7 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
             row = json.loads(line)
         except json.JSONDecodeError:
             continue
+        row["key"].setdefault("teacher_share", 0.0)  # of runs before there was a teacher
         found[json.dumps(row["key"], sort_keys=True)] = row
     return found
 
@@ -204,6 +214,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--test-images", type=int, default=10_000)
     parser.add_argument("--scan-images", type=int, default=1024, help="of the calibration images")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument(
+        "--teacher-share",
+        type=float,
+        default=0.9,
+        help="of the fine-tuning loss: the unpruned network's soft labels; 0 for none",
+    )
     parser.add_argument("--minutes", type=float, default=1e6, help="no run is begun after these")
     parser.add_argument("--results", type=Path, default=Path("picking.jsonl"))
     parser.add_argument("--table", type=Path, help="page with markers to write the table into")

@@ -184,12 +184,7 @@ def allocate_budget(
     """
     scope = scope or Scope()
     layers = {graph.group(n).name: n for n in scanned_layers(sensitivity, graph, scope)}
-    if budget.times is not None:
-        check_belongs(budget.times, graph)
-    kept = {
-        name: _levels(graph.group(name), sensitivity, layer, (scope, search.levels, budget.times))
-        for name, layer in layers.items()
-    }
+    kept = _kept(graph, sensitivity, scope, search.levels, budget.times)
     least = {name: int(levels[-1]) for name, levels in kept.items()}
     reach = reach_of_levels(graph, least, "not scanned, or out of scope")
     reach.check(budget, where="the scanned ratios")
@@ -210,6 +205,24 @@ def allocate_budget(
         rows.append((layer, width, channels, ratio, drop, float(charge[level])))
     ratios = Ratios({row[0]: row[3] for row in rows})
     return Allocation(ratios, budget, found.loss, found.gap, found.method, tuple(rows))
+
+
+def most_removable(graph: Graph, sensitivity: Sensitivity, scope: Scope, times: TimeTable) -> float:
+    """Largest share of the predicted time that can be removed within scope and scan."""
+    return most_removed(times, _kept(graph, sensitivity, scope, Search().levels, times))
+
+
+def _kept(
+    graph: Graph, sensitivity: Sensitivity, scope: Scope, count: int, times: TimeTable | None
+) -> dict[str, NDArray[np.int64]]:
+    """Scanned groups to the channels that each of their levels keeps."""
+    if times is not None:
+        check_belongs(times, graph)
+    layers = {graph.group(n).name: n for n in scanned_layers(sensitivity, graph, scope)}
+    return {
+        name: _levels(graph.group(name), sensitivity, layer, (scope, count, times))
+        for name, layer in layers.items()
+    }
 
 
 def _levels(

@@ -70,4 +70,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _tell(result: Compression, output: Path) -> None:
     show(result.to_frame())
+    for report in result.exports:
+        say(f"{report.folder.name}: {report.bytes} bytes, {report.share:.2f} of those in float.")
     say(f"The model is in {output / 'model'}, its numbers in {output / 'report'}.")

@@ -13,10 +13,11 @@ from paddle.nn import Layer
 from slimlab.compare import Trial, iter_measure_trial
 from slimlab.compressor.changes import compare_courses
 from slimlab.compressor.checkpoints import Checkpoints, State
-from slimlab.compressor.outputs import Compression, write_outputs
+from slimlab.compressor.outputs import Compression, iter_exports, write_outputs
 from slimlab.compressor.run import Run
 from slimlab.compressor.scene import MODELS, Scene, model_of, task_of
 from slimlab.errors import ArtifactError, RecipeError, SlimLabWarning
+from slimlab.export import FORMATS
 from slimlab.recipe import Recipe, load_recipe
 from slimlab.scan.setup import fingerprint
 from slimlab.steps import Step, Stopped, drain
@@ -44,7 +45,8 @@ class Compressor:
         None.
     output
         Where the result is written: `model/` as `save` does, `report/` with the numbers, the
-        history and the recipe. ``folder/result`` when None and there is a folder.
+        history and the recipe, and a folder for each format that the recipe exports.
+        ``folder/result`` when None and there is a folder.
     callbacks
         Functions that are told of every `slimlab.train.Event`.
 
@@ -81,10 +83,10 @@ class Compressor:
         callbacks: Sequence[Callback] = (),
     ) -> None:
         self.recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-        _check_possible(self.recipe)
         self._folder = None if folder is None else Path(folder)
         default = None if self._folder is None else self._folder / "result"
         self._output = default if output is None else Path(output)
+        _check_possible(self.recipe, self._output)
         self._callbacks = tuple(callbacks)
         self.task = task if task is not None else _task(self.recipe)
         self.model = model if model is not None else _model(self.recipe, self.task)
@@ -150,6 +152,12 @@ class Compressor:
         result = replace(result, baseline=trials[0], trial=trial)
         if self._output is not None:
             write_outputs(result, self._output)
+            if self.recipe.export:
+                # The model is safe by now; a file that does not agree with it takes nothing along.
+                exporting = iter_exports(result, self.task, self._output)
+                exports = yield from _measured(exporting, run)
+                result = replace(result, exports=exports)
+                write_outputs(result, self._output)
         return result
 
     def _resume(
@@ -168,10 +176,20 @@ class Compressor:
         return (*passed, *changes)
 
 
-def _check_possible(recipe: Recipe) -> None:
+def _check_possible(recipe: Recipe, output: Path | None) -> None:
     """Refuse what can't be carried out before anything is done."""
-    if recipe.export:
-        msg = f"This version of SlimLab can't export {recipe.export[0]!r}; leave `export` out."
+    for name in recipe.export:
+        if name not in FORMATS:
+            msg = (
+                f"This version of SlimLab does not export {name!r}; it knows "
+                f"{', '.join(sorted(FORMATS))}. Change `export` in the recipe."
+            )
+            raise RecipeError(msg, export=name)
+    if recipe.export and output is None:
+        msg = (
+            f"The recipe exports {', '.join(recipe.export)}, but there is no place for the files: "
+            "give folder= or output=."
+        )
         raise RecipeError(msg, export=recipe.export)
 
 
@@ -201,7 +219,7 @@ def _check_identity(state: State, identity: dict[str, str], folder: Path) -> Non
             raise ArtifactError(msg, path=str(folder), differing=what)
 
 
-def _measured(steps: Generator[Step[Any], None, Trial], run: Run) -> Any:
+def _measured(steps: Generator[Step[Any], None, Any], run: Run) -> Any:
     try:
         while True:
             step = next(steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,11 @@ from paddle.nn import Layer
 from slimlab.artifact import save
 from slimlab.compare import Trial, compare
 from slimlab.compressor.scene import Acted
+from slimlab.export import ExportReport, Parity, iter_export
 from slimlab.recipe import Recipe
+from slimlab.steps import Step
 from slimlab.store import write_folder
+from slimlab.task import Task
 from slimlab.train import History
 
 KIND, VERSION = "compression", 1
@@ -38,6 +42,8 @@ class Compression:
         What strategies did to the model, and what they decided.
     notes
         What a person should know: checkpoints that were passed over, changes of the recipe.
+    exports
+        The files that the recipe asked for, each compared with the model in a fresh process.
 
     Examples
     --------
@@ -59,6 +65,7 @@ class Compression:
     trial: Trial | None = None
     acted: tuple[Acted, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
+    exports: tuple[ExportReport, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -86,6 +93,7 @@ class Compression:
                 for done in self.acted
             ],
             "steps": max((record.step for record in self.history.records), default=0),
+            "exports": [_export_facts(report) for report in self.exports],
             "notes": list(self.notes),
         }
 
@@ -105,6 +113,29 @@ def write_outputs(compression: Compression, output: Path) -> None:
     }
     facts = {"version": VERSION, **compression.facts()}
     write_folder(output / NUMBERS, KIND, facts, files)
+
+
+def iter_exports(
+    compression: Compression, task: Task, output: Path
+) -> Generator[Step[Parity], None, tuple[ExportReport, ...]]:
+    """Write each format of the recipe into a folder of its name, checked on the test images."""
+    reports: list[ExportReport] = []
+    for name in compression.recipe.export:
+        exporting = iter_export(compression.model, output / name, task, format=name)
+        reports.append((yield from exporting))
+    return tuple(reports)
+
+
+def _export_facts(report: ExportReport) -> dict[str, Any]:
+    parity = report.parity
+    return {
+        "format": report.format,
+        "bytes": report.bytes,
+        "float_bytes": report.float_bytes,
+        "metric": parity.metric,
+        "model": parity.model_value,
+        "file": parity.file_value,
+    }
 
 
 def _trial_facts(trial: Trial) -> dict[str, Any]:

@@ -6,9 +6,10 @@ Knows shapes, runtimes and clocks; knows no accuracy and picks nothing.
 from __future__ import annotations
 
 from slimlab.timing.cache import TimeCache, default_cache, machine
-from slimlab.timing.clock import Clock, RuntimeClock, TimingSettings
+from slimlab.timing.clock import Clock, RuntimeClock
 from slimlab.timing.layers import LayerShape, TimedLayer, timed_layers
 from slimlab.timing.measure import iter_measure_times, measure_times
+from slimlab.timing.settings import TimingSettings
 from slimlab.timing.table import Check, LayerTimes, TimeTable
 
 __all__ = [

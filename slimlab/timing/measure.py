@@ -6,6 +6,7 @@ Layers of one shape are measured once, and a cache on disk keeps what was measur
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ from slimlab.prune import prune
 from slimlab.ratios import Scope
 from slimlab.steps import Step, drain
 from slimlab.timing.cache import TimeCache, default_cache, machine
-from slimlab.timing.clock import Clock, RuntimeClock, TimingSettings
+from slimlab.timing.clock import Clock, RuntimeClock
 from slimlab.timing.layers import LayerShape, TimedLayer, timed_layers
+from slimlab.timing.settings import TimingSettings
 from slimlab.timing.table import Check, LayerTimes, TimeTable
 from slimlab.trace import trace_program
 
@@ -153,7 +155,7 @@ def iter_measure_times(
         checks=(),
         clock=clock.name,
         machine=machine(),
-        batch=settings.batch,
+        settings=settings,
     )
     networks = _networks(levels, graph)
     models = [_cut(model, graph, kept) for _, kept in networks]
@@ -203,17 +205,7 @@ def calibrated(
         Check(name, float(base + factor * total), float(ms), n < fitted)
         for n, ((name, _), total, ms) in enumerate(zip(networks, sums, times, strict=True))
     )
-    return TimeTable(
-        raw.layers,
-        raw.widths,
-        raw.groups,
-        base=float(base),
-        factor=float(factor),
-        checks=checks,
-        clock=raw.clock,
-        machine=raw.machine,
-        batch=raw.batch,
-    )
+    return replace(raw, base=float(base), factor=float(factor), checks=checks)
 
 
 def _grid(

@@ -6,7 +6,7 @@ Values only: `measure.py` makes them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +19,7 @@ from scipy.sparse import csr_matrix
 from slimlab.cost import Length
 from slimlab.errors import ArtifactError, PlanError, nearest
 from slimlab.timing.interpolate import Tables
+from slimlab.timing.settings import TimingSettings
 
 Array = NDArray[np.float64]
 LITTLE = 0.1  # of a layer's time: what its narrowest width saves at least, or it buys no time
@@ -137,8 +138,8 @@ class TimeTable:
         Milliseconds, and a number.
     checks
         Whole networks, predicted and measured.
-    clock, machine, batch
-        What it was measured with, and the images run at once.
+    clock, machine, settings
+        What it was measured with.
 
     Examples
     --------
@@ -165,7 +166,7 @@ class TimeTable:
     checks: tuple[Check, ...]
     clock: str
     machine: str
-    batch: int
+    settings: TimingSettings = TimingSettings()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", MappingProxyType(dict(self.widths)))
@@ -227,9 +228,7 @@ class TimeTable:
                 for t in self.layers
                 if any(number == g for g, _ in (*t.inputs.per_group, *t.outputs.per_group))
             ]
-            part = TimeTable(
-                tuple(touched), self.widths, self.groups, 0.0, 1.0, (), "", "", self.batch
-            )
+            part = replace(self, layers=tuple(touched))
             whole = part.sums({})
             if whole > 0 and 1 - part.sums(least) / whole < LITTLE:
                 found.append(name)
@@ -263,7 +262,7 @@ class TimeTable:
 
     def __str__(self) -> str:
         head = (
-            f"{len(self.layers)} layers, {self._whole:.3f} ms for {self.batch} images "
+            f"{len(self.layers)} layers, {self._whole:.3f} ms for {self.settings.batch} images "
             f"({self.clock}; {self.machine})"
         )
         lines = [
@@ -284,7 +283,7 @@ class TimeTable:
             "checks": [vars(c).copy() for c in self.checks],
             "clock": self.clock,
             "machine": self.machine,
-            "batch": self.batch,
+            "settings": asdict(self.settings),
         }
 
     @classmethod
@@ -306,9 +305,9 @@ class TimeTable:
                 tuple(Check(**one) for one in data["checks"]),
                 str(data["clock"]),
                 str(data["machine"]),
-                int(data["batch"]),
+                TimingSettings(**data["settings"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, PlanError) as error:
             msg = f"This is no table of times: {type(error).__name__} at {error}."
             raise ArtifactError(msg) from error
 

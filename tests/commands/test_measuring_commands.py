@@ -1,6 +1,8 @@
-"""`slimlab scan` and `slimlab compare`: the same numbers as the library's."""
+"""`slimlab scan`, `compare`, `export` and `verify`: the same numbers as the library's."""
 
 from __future__ import annotations
+
+import copy
 
 import pandas as pd
 import pytest
@@ -32,6 +34,29 @@ def test_compare_measures_zoo_networks_and_saved_ones(tmp_path, capsys, vgg, dig
     assert str(sl.profile(small, digits.example).macs) in text
 
 
+def test_export_writes_what_verify_finds_to_agree(tmp_path, capsys):
+    folder = tmp_path / "files" / "vgg"
+    data = ["--task", "digits", "--images", "64", "--quiet"]
+    assert cli.main(["export", "vgg", str(folder), *data]) == 0
+    assert (folder / "model.onnx").is_file()
+    assert cli.main(["verify", str(folder), "vgg", *data]) == 0
+    assert "computes what the model computes" in capsys.readouterr().out
+
+
+def test_verify_fails_for_another_model_and_names_the_first_layer(tmp_path, capsys, vgg, digits):
+    sl.export(vgg, tmp_path / "vgg", digits, images=64, runs=0, progress=False)
+    other = copy.deepcopy(vgg)
+    layer = next(
+        name for name, value in other.named_sublayers() if type(value).__name__ == "Conv2D"
+    )
+    weight = other.get_sublayer(layer).weight
+    weight.set_value(weight * 1.1)
+    sl.save(other, tmp_path / "other")
+    data = ["--task", "digits", "--images", "64", "--quiet"]
+    assert cli.main(["verify", str(tmp_path / "vgg"), str(tmp_path / "other"), *data]) == 1
+    assert layer in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -40,6 +65,8 @@ def test_compare_measures_zoo_networks_and_saved_ones(tmp_path, capsys, vgg, dig
         (["scan", "vgg", "--task", "digits", "--ratios", "1.5"], "outside [0, 1)"),
         (["compare", "vgg", "vgg/", "--task", "digits"], "vgg/"),
         (["compare", "vgg", "--task", "digits", "--images", "0"], "images"),
+        (["export", "vgg", "x", "--task", "digits", "--format", "onnx-int8"], "sl.quantize"),
+        (["verify", "no/such/folder", "vgg", "--task", "digits"], "no/such/folder"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_sentence(arguments, words, capsys):

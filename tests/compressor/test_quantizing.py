@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from compressing import PRUNE, compress, network, recipe, same, task
 
@@ -29,3 +31,29 @@ def test_an_interrupted_one_ends_with_the_same_bits(activation, tmp_path):
     saved = sl.load(tmp_path / "run" / "result" / "model", model=network())
     x = task().example
     assert (saved(x) == whole.model(x)).all()
+
+
+def test_what_a_recipe_exports_is_the_model_that_was_made(tmp_path):
+    quantized = {"strategy": "quantize"}
+    found = compress(recipe(PRUNE, quantized, export=["onnx", "onnx-int8"]), tmp_path / "run")
+    result = tmp_path / "run" / "result"
+    assert [report.folder for report in found.exports] == [result / "onnx", result / "onnx-int8"]
+    for report in found.exports:
+        again = sl.verify_export(report.folder, found.model, task=task(), progress=False)
+        assert again.parity.holds
+    facts = json.loads((result / "report" / "slimlab.json").read_text())
+    assert [export["format"] for export in facts["exports"]] == ["onnx", "onnx-int8"]
+
+
+def test_exports_need_a_place_and_a_format_that_is_there():
+    exporting = recipe({"strategy": "quantize"}, export=["onnx-int8"])
+    with pytest.raises(sl.RecipeError, match="give folder= or output="):
+        sl.Compressor(exporting, network(), task())
+
+
+@pytest.mark.parametrize("name", sl.shipped_recipes())
+def test_every_shipped_recipe_can_begin(name, tmp_path):
+    given = sl.load_recipe(name).model_copy(update={"task": None})
+    steps = sl.Compressor(given, task=sl.load_task("digits"), folder=tmp_path).iter_run()
+    assert next(steps).total > 0
+    steps.close()

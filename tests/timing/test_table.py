@@ -28,7 +28,7 @@ def table_of(ms: list[list[float]], *, base: float = 0.0, factor: float = 1.0) -
         "b", Length(0, ((0, 1),)), Length(0, ((1, 1),)), (2, 4), (4, 8), np.array(ms)
     )
     widths = {"a": (4, 2), "b": (8, 4)}
-    return TimeTable((between,), widths, {"a": 4, "b": 8}, base, factor, (), "clock", "machine", 1)
+    return TimeTable((between,), widths, {"a": 4, "b": 8}, base, factor, (), "clock", "machine")
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,12 @@ def test_json_gives_the_same_table_and_damage_is_refused(networks):
     back = TimeTable.from_dict(data)
     assert back.to_dict() == times.to_dict()
     assert str(back) == str(times)
-    for damage in ({"layers": [{}]}, {"base": "x"}, {"checks": [{"n": 1}]}):
+    for damage in (
+        {"layers": [{}]},
+        {"base": "x"},
+        {"checks": [{"n": 1}]},
+        {"settings": {"runs": 0}},
+    ):
         with pytest.raises(ArtifactError, match="no table of times"):
             TimeTable.from_dict({**data, **damage})
     wrong = [{**data["layers"][0], "ms": [[1.0]]}, *data["layers"][1:]]
@@ -176,7 +181,7 @@ def test_two_hundred_layers_are_predicted_in_less_than_many_single_reads():
     """All layers are read at once: work grows by the table, not by a loop over layers."""
     between = table_of([[1.0, 2.0], [3.0, 6.0]]).layers[0]
     many = TimeTable(
-        (between,) * 200, {"a": (4, 2), "b": (8, 4)}, {"a": 4, "b": 8}, 0.0, 1.0, (), "", "", 1
+        (between,) * 200, {"a": (4, 2), "b": (8, 4)}, {"a": 4, "b": 8}, 0.0, 1.0, (), "", ""
     )
     assert many.predict({"a": 2}) == pytest.approx(200 * 2.0)
     began = time.perf_counter()
