@@ -45,6 +45,7 @@ class Channels:
         self.assumptions: list[Assumption] = []
         self.written: set[str] = set()
         self.products: list[Product] = []
+        self.unusual = False
         self._program = program
         self._count = 0
         self._starts: list[int] = []

@@ -74,7 +74,8 @@ def settle(model: Layer, channels: Channels, rehearsal: Rehearsal) -> Builder:
         a.key for a in channels.assumptions if a.key not in wrong and builder.is_free(a.atoms)
     )
     groups = builder.groups
-    if not groups or not (doubtful or rehearsal.whole) or not rehearsal.failure(groups):
+    in_doubt = bool(doubtful) or rehearsal.whole or channels.unusual
+    if not groups or not in_doubt or not rehearsal.failure(groups):
         return builder
 
     def without(keys: Collection[str]) -> Builder:

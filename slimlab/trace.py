@@ -28,6 +28,13 @@ _NOISE = frozenset({"op_callstack", "stop_gradient", "persistable", "struct_name
 _PLACE = re.compile(r'\s*File "(.*)", line (\d+)')
 _PADDLE = str(Path(paddle.__file__).parent)
 _MODELS = str(Path(paddle.__file__).parent / "vision")
+_TENSOR = f"{_PADDLE}/tensor/".replace(chr(92), "/")
+_DECORATORS = tuple(str(Path(paddle.__file__).parent / name) for name in ("base", "utils"))
+_LAYERS = f"{_PADDLE}/nn/layer/".replace(chr(92), "/")
+_FUNCTIONS = tuple(
+    f"{_PADDLE}/{name}/".replace(chr(92), "/")
+    for name in ("tensor", "nn/functional", "base", "utils", "amp", "pir")
+)
 _OURS = str(Path(__file__))
 
 
@@ -96,6 +103,32 @@ class Op:
                 code = self.stack[n + 1].strip() if n + 1 < len(self.stack) else ""
                 return f"{found[1].replace(chr(92), '/').rpartition('/')[2]}:{found[2]}", code
         return "", ""
+
+    @property
+    def caller(self) -> str:
+        """File of the innermost code that is neither Paddle's functions nor its machinery."""
+        for line in reversed(self.stack):
+            found = _PLACE.match(line)
+            if found and not found[1].replace(chr(92), "/").startswith(_FUNCTIONS):
+                return found[1].replace(chr(92), "/")
+        return ""
+
+    @property
+    def is_of_paddles_layer(self) -> bool:
+        """Whether a layer of Paddle's, whose remembered sizes are cut with it, asked for this."""
+        return self.caller.startswith(_LAYERS)
+
+    @property
+    def is_asked_by_user(self) -> bool:
+        """Whether a network's own code called the function of Paddle's that made the operator.
+
+        What Paddle's functions do among themselves follows the sizes they are given.
+        """
+        files = [found[1] for line in self.stack if (found := _PLACE.match(line))]
+        inner = [f.replace(chr(92), "/") for f in files if not f.startswith(_DECORATORS)]
+        while inner and inner[-1].startswith(_TENSOR):
+            inner.pop()
+        return bool(inner) and _is_users(inner[-1])
 
 
 def _is_users(file: str) -> bool:

@@ -56,15 +56,6 @@ class QuantConfig:
     batch_norm
         `"fold"`: a BatchNorm behind a convolution becomes part of its weights, and others keep
         their statistics in training; `"freeze"`: all of them stay layers and keep theirs.
-    equalize
-        Cross-layer equalisation before anything else (Nagel et al. 2019, 1906.04721).
-    bias_correction
-        Take the mean error that rounded weights make out of the bias (the same paper).
-    adaround
-        Learn for each weight whether it is rounded up or down, so that the layer's output on
-        calibration images changes least (Nagel et al. 2020, 2004.10568).
-    adaround_steps
-        Steps of that, a layer.
     lsq
         Train the scales with the weights (Esser et al. 2020, 1902.08153); needs epochs.
     decay, window
@@ -98,10 +89,6 @@ class QuantConfig:
     percentile: float = 99.99
     joins: bool = True
     batch_norm: Literal["fold", "freeze"] = "fold"
-    equalize: bool = False
-    bias_correction: bool = False
-    adaround: bool = False
-    adaround_steps: int = 300
     lsq: bool = False
     decay: float = 0.9
     window: int = 1000
@@ -139,7 +126,6 @@ class QuantConfig:
             ("calibration_images", self.calibration_images, self.calibration_images >= 0, "0 or "
              "more"),
             ("percentile", self.percentile, 50 <= self.percentile <= 100, "from 50 to 100"),
-            ("adaround_steps", self.adaround_steps, self.adaround_steps >= 1, "at least 1"),
             ("decay", self.decay, 0 <= self.decay < 1, "in [0, 1)"),
             ("window", self.window, self.window >= 1, "at least 1"),
         ):  # fmt: skip

@@ -41,19 +41,37 @@ def convolution(op: Op, channels: Channels) -> None:
     else:
         _grouped(channels, (into, filters[0], filters[1]), groups, why)
         channels.consumes(weight, 1, op.short)
+    if groups > 1 and weight.shape[1] == 1:
+        _own_number(op, channels, made)
     spatial = [size for n, size in enumerate(y.shape) if n not in {0, axis}]
     channels.count_macs(weight, math.prod(spatial), y.shape)
-    _set(channels, y, axis, made)
+    _set(op, channels, (x, y), axis, made)
+
+
+def _own_number(op: Op, channels: Channels, made: Atoms | None) -> None:
+    """A group a channel: the number of groups follows in Paddle's layers, elsewhere it may not."""
+    if not op.is_of_paddles_layer:
+        channels.assume(op, made, f"its number of groups is given to {op.short} as a number")
 
 
 def _channel_axis(op: Op, x: Value) -> int:
     return 1 if op.attributes.get("data_format", "NCHW").startswith("NC") else len(x.shape) - 1
 
 
-def _set(channels: Channels, y: Value, axis: int, made: Atoms | None) -> None:
+def _set(
+    op: Op, channels: Channels, ends: tuple[Value, Value], axis: int, made: Atoms | None
+) -> None:
+    """What comes out has the channels that were made; channels may also lie in the batch."""
+    x, y = ends
     labels: list[Atoms | None] = [None] * len(y.shape)
+    for n, along in enumerate(channels.labels(x)):
+        if n == 0:
+            labels[0] = along
+        elif n != axis:
+            channels.freeze(along, f"{op.short} works along these channels")
     labels[axis] = made
-    channels.set(y, labels, zeros=[True] * len(y.shape))
+    # Zeroed filters make zero; a zeroed image of the batch still gets the bias.
+    channels.set(y, labels, zeros=[n == axis for n in range(len(y.shape))])
 
 
 def _grouped(
@@ -92,6 +110,7 @@ def transposed(op: Op, channels: Channels) -> None:
         channels.freeze(filters[1], f"{op.short} makes several channels of one")
         made = np.repeat(filters[0], weight.shape[1])
         channels.produces(weight, 0, "depthwise_conv2d")
+        _own_number(op, channels, made)
     else:
         channels.produces(weight, 1, op.short)
         channels.consumes(weight, 0, op.short)
@@ -102,7 +121,7 @@ def transposed(op: Op, channels: Channels) -> None:
         made = None if made is None else np.tile(made, groups)
     spatial = [size for n, size in enumerate(x.shape) if n not in {0, axis}]
     channels.count_macs(weight, math.prod(spatial), y.shape)
-    _set(channels, y, axis, made)
+    _set(op, channels, (x, y), axis, made)
 
 
 @channel_rule("pd_op.embedding")
@@ -112,9 +131,9 @@ def embedding(op: Op, channels: Channels) -> None:
     words, made = channels.labels(weight)
     channels.freeze(words, "its rows are looked up by number")
     channels.produces(weight, 1, op.short)
-    for along in channels.labels(index):
-        channels.freeze(along, "used as indices")
-    _set(channels, y, len(y.shape) - 1, made)
+    channels.freeze_value(index, "used as indices")
+    labels: list[Atoms | None] = [None] * (len(y.shape) - 1)
+    channels.set(y, [*labels, made], zeros=[True] * len(y.shape))
 
 
 @channel_rule("pd_op.deformable_conv")
@@ -132,4 +151,4 @@ def deformable(op: Op, channels: Channels) -> None:
     channels.consumes(weight, 1, op.short)
     _, y = tensors(op)
     channels.count_macs(weight, math.prod(y.shape[2:]), y.shape)
-    _set(channels, y, 1, filters[0])
+    _set(op, channels, (x, y), 1, filters[0])

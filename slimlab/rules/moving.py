@@ -91,7 +91,9 @@ class _Move:
         self.labels: list[Atoms | None] = [None] * len(y.shape)
         self.zeros = [True] * len(y.shape)
         written = channels.constant(op.inputs[1]) if len(op.inputs) > 1 and op.inputs[1] else None
-        is_shape = op.short.startswith(("reshape", "view")) and not x.parameter
+        # Paddle's own layers reshape a bias by its size.
+        trusted = x.parameter is not None and not op.is_asked_by_user
+        is_shape = op.short.startswith(("reshape", "view")) and not trusted
         self.written = written if is_shape and written and len(written) == len(y.shape) else None
         self.unwritten = not is_shape
 

@@ -21,6 +21,8 @@ def batch_norm(op: Op, channels: Channels) -> None:
 def instance_norm(op: Op, channels: Channels) -> None:
     """Statistics are a channel's own."""
     (x, *weights), _ = tensors(op)
+    for along in channels.labels(x)[2:]:
+        channels.freeze(along, "instance_norm takes its statistics over these channels")
     _along(channels, x, 1, weights, op)
 
 
@@ -29,10 +31,11 @@ def _along(channels: Channels, x: Value, axis: int, weights: list[Value], op: Op
     for value in weights:
         own = channels.labels(value)[0]
         labels[axis] = channels.couple(own, labels[axis], "normalises a tensor of fixed size")
-    flags = list(channels.zeros(x))
-    # With a scale and a shift, both zeroed, the channel is zero whatever came in.
+    # With a scale and a shift, both zeroed, the channel is zero whatever came in. Channels that lie
+    # along another axis get the shift of those that stay.
     own_parameters = sum(value.parameter is not None for value in weights)
-    flags[axis] = flags[axis] or own_parameters in {2, 4}
+    flags = [False] * len(x.shape)
+    flags[axis] = channels.zeros(x)[axis] or own_parameters in {2, 4}
     output = op.outputs[0]
     if output is not None:
         channels.set(output, labels, zeros=flags)
@@ -80,6 +83,9 @@ def group_norm(op: Op, channels: Channels) -> None:
         freeze_inputs(op, channels, why)
         return
     labels: list[Atoms | None] = list(channels.labels(x))
+    for n, along in enumerate(labels):
+        if n not in {0, axis}:
+            channels.freeze(along, "group norm takes its statistics over these channels")
     for value in weights:
         own = channels.labels(value)[0]
         labels[axis] = channels.couple(own, labels[axis], "normalises a tensor of fixed size")
@@ -87,6 +93,6 @@ def group_norm(op: Op, channels: Channels) -> None:
     if along is not None:
         tie(channels, along.reshape(groups, -1))
         own_layer = all(v.parameter is not None for v in weights) and bool(weights)
-        if not own_layer or "/GroupNorm" not in op.where:
+        if not own_layer or not op.is_of_paddles_layer:
             channels.assume(op, along, "its number of groups is given to group_norm as a number")
-    channels.set(y, labels, zeros=[len(weights) == 2] * len(y.shape))
+    channels.set(y, labels, zeros=[n == axis and len(weights) == 2 for n in range(len(y.shape))])

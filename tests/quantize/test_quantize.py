@@ -218,7 +218,7 @@ def test_settings_that_cannot_be_used(setting: dict[str, object]) -> None:
 
 
 def test_a_config_survives_json() -> None:
-    config = sl.QuantConfig(layer_bits={"b": 4, "a": 32}, exclude="head", equalize=True)
+    config = sl.QuantConfig(layer_bits={"b": 4, "a": 32}, exclude="head", lsq=True)
     assert sl.QuantConfig.from_dict(config.to_dict()) == config
     assert hash(config) == hash(sl.QuantConfig.from_dict(config.to_dict()))
     with pytest.raises(sl.PlanError, match="Did you mean 'weight'"):
