@@ -109,7 +109,7 @@ def on_grid(x: Tensor, scale: Tensor, axis: int | None, bits: int) -> Tensor:
     The same two operators in dynamic mode, in a traced program, and in the legacy program mode.
     """
     top, along = top_of(bits), -1 if axis is None else axis
-    zero = paddle.zeros_like(scale)
+    zero = paddle.zeros(scale.shape, dtype=scale.dtype)
     if in_pir_mode():
         settings = (zero, zero, along, bits, -top - 1, top, 0, True, False)
         whole = _PROGRAM.quantize_linear(x, scale, zero, *settings)[0]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -321,3 +322,11 @@ def test_training_goes_on_after_quantizing(task: sl.Task, tmp_path: Path) -> Non
     tuned, _ = sl.fine_tune(int8, task, epochs=1, progress=False)
     again = sl.load(sl.save(tuned, tmp_path / "tuned"))
     assert (logits(again, task) == logits(tuned, task)).all()
+
+
+def test_tracing_a_quantized_network_makes_paddle_say_nothing_of_places(task: sl.Task) -> None:
+    model = sl.quantize(sl.load_model("vgg", task), task, progress=False)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        sl.trace(model, task.example)
+    assert not [one for one in said if "'place'" in str(one.message)]
