@@ -61,11 +61,22 @@ def run(arguments: argparse.Namespace) -> int:
         compressor = Compressor(recipe, folder=folder, output=output)
         result, stopped = work(compressor.iter_run(), title=recipe.name, quiet=arguments.quiet)
     if stopped and not result.complete:
-        done = max(record.step for record in result.history.records)
-        say(f"Stopped after {done} training steps; the same command goes on.")
+        say(_stopped(result, output))
         return 130
     _tell(result, output)
     return 0
+
+
+def _stopped(result: Compression, output: Path) -> str:
+    """Say how far a stopped run came."""
+    if result.trial is None:
+        done = max(record.step for record in result.history.records)
+        return f"Stopped after {done} training steps; the same command goes on."
+    missing = ", ".join(result.recipe.export[len(result.exports) :])
+    return (
+        f"Stopped with {missing} still to be exported; the model is in {output / 'model'}. The "
+        "same command goes on."
+    )
 
 
 def _tell(result: Compression, output: Path) -> None:

@@ -13,11 +13,11 @@ from paddle.nn import Layer
 from slimlab.compare import Trial, iter_measure_trial
 from slimlab.compressor.changes import compare_courses
 from slimlab.compressor.checkpoints import Checkpoints, State
-from slimlab.compressor.outputs import Compression, iter_exports, write_outputs
+from slimlab.compressor.outputs import Compression, write_outputs
 from slimlab.compressor.run import Run
 from slimlab.compressor.scene import MODELS, Scene, model_of, task_of
 from slimlab.errors import ArtifactError, RecipeError, SlimLabWarning
-from slimlab.export import FORMATS
+from slimlab.export import FORMATS, ExportReport, iter_export
 from slimlab.recipe import Recipe, load_recipe
 from slimlab.scan.setup import fingerprint
 from slimlab.steps import Step, Stopped, drain
@@ -108,7 +108,8 @@ class Compressor:
         """Run step by step; `done` counts training steps, `item` is the latest record.
 
         Stopped early it writes a checkpoint, where there is a folder, and gives the model and the
-        history as they are then.
+        history as they are then; stopped among the exports, the whole result without those that
+        are missing.
 
         Examples
         --------
@@ -154,11 +155,27 @@ class Compressor:
             write_outputs(result, self._output)
             if self.recipe.export:
                 # The model is safe by now; a file that does not agree with it takes nothing along.
-                exporting = iter_exports(result, self.task, self._output)
-                exports = yield from _measured(exporting, run)
+                exports = yield from self._exported(result, run)
                 result = replace(result, exports=exports)
                 write_outputs(result, self._output)
         return result
+
+    def _exported(
+        self, result: Compression, run: Run
+    ) -> Generator[Step[Record], None, tuple[ExportReport, ...]]:
+        """Write each format of the recipe into a folder of its name, checked on the test images.
+
+        Stopped early it gives those that are whole.
+        """
+        assert self._output is not None
+        reports: list[ExportReport] = []
+        try:
+            for name in self.recipe.export:
+                exporting = iter_export(result.model, self._output / name, self.task, format=name)
+                reports.append((yield from _measured(exporting, run)))
+        except Stopped:
+            pass
+        return tuple(reports)
 
     def _resume(
         self, run: Run, checkpoints: Checkpoints | None, identity: dict[str, str]
