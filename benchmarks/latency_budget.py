@@ -1,8 +1,7 @@
 """Whether a latency budget is met: predicted from layers, corrected, then timed again, afresh.
 
-Each network on each runtime is a sitting of some minutes, whose rows are appended to a file of
-JSON
-lines; a later sitting of the same replaces them. Three tables are made from it, also written
+Each network on each runtime is a sitting of some minutes, whose rows are appended to a file of JSON
+lines; a later sitting of the same replaces them. Three tables are made from the file, also written
 between the markers of `docs/latency.md`:
 
 1. whole networks whose time was predicted from the times of their layers, and measured;
