@@ -73,6 +73,10 @@ class ExportError(SlimLabError):
     """An export that is not what it was made from."""
 
 
+class UnwritableError(ExportError, UnsupportedOpError):
+    """An operator that the format of an export has no counterpart of."""
+
+
 class SlimLabWarning(UserWarning):
     """Something that a person should know, and that stops nothing."""
 
