@@ -19,6 +19,7 @@ EPILOG = """\
 examples:
   slimlab run uniform_pruning                          a recipe that ships, by its name
   slimlab run mine.yaml --checkpoint-dir runs/mine     checkpoints there, the result in runs/mine/result
+  slimlab run mine.yaml --workers 2                    two processes train together
   slimlab run mine.yaml --output small                 the result in small/model and small/report
 """  # noqa: E501 - lines of a terminal
 
@@ -48,6 +49,13 @@ def add(commands: Any) -> None:
         metavar="DIR",
         help="where the result is written (default: result, in the folder of the checkpoints)",
     )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that train together, each on its part of a batch (default: %(default)s)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
 
@@ -58,14 +66,25 @@ def run(arguments: argparse.Namespace) -> int:
     folder = arguments.checkpoint_dir or Path("slimlab-runs") / recipe.name
     output = arguments.output or folder / "result"
     with notes():
-        compressor = Compressor(recipe, folder=folder, output=output)
+        compressor = Compressor(recipe, folder=folder, output=output, workers=arguments.workers)
         result, stopped = work(compressor.iter_run(), title=recipe.name, quiet=arguments.quiet)
     if stopped and not result.complete:
-        done = max(record.step for record in result.history.records)
-        say(f"Stopped after {done} training steps; the same command goes on.")
+        say(_stopped(result, output))
         return 130
     _tell(result, output)
     return 0
+
+
+def _stopped(result: Compression, output: Path) -> str:
+    """Say how far a stopped run came."""
+    if result.trial is None:
+        done = max(record.step for record in result.history.records)
+        return f"Stopped after {done} training steps; the same command goes on."
+    missing = ", ".join(result.recipe.export[len(result.exports) :])
+    return (
+        f"Stopped with {missing} still to be exported; the model is in {output / 'model'}. The "
+        "same command goes on."
+    )
 
 
 def _tell(result: Compression, output: Path) -> None:

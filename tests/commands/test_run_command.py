@@ -9,6 +9,7 @@ import pytest
 
 import slimlab as sl
 from slimlab import cli
+from slimlab.export import exporting
 
 RECIPE = """
 version: 1
@@ -63,6 +64,29 @@ def test_a_signal_stops_it_and_the_same_command_goes_on(recipe, tmp_path, capsys
     assert "Stopped after 5 training steps" in capsys.readouterr().out
     assert run(recipe, "--checkpoint-dir", folder) == 0
     assert len(count) == 2 * (len(sl.load_task("digits").train) // 128), "no step was done twice"
+
+
+def test_a_signal_among_the_exports_stops_it_and_the_same_command_goes_on(
+    recipe, tmp_path, capsys, monkeypatch
+):
+    recipe.write_text(RECIPE + "export: [onnx]\n")
+    folder, file = tmp_path / "run", tmp_path / "run" / "result" / "onnx" / "model.onnx"
+    original = exporting.iter_parity
+
+    def parity(*arguments, **more):
+        os.kill(os.getpid(), signal.SIGINT)
+        return (yield from original(*arguments, **more))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(exporting, "iter_parity", parity)
+        assert run(recipe, "--checkpoint-dir", folder) == 130
+    said = capsys.readouterr().out
+    assert "Stopped with onnx still to be exported" in said
+    assert "same command goes on" in said
+    assert sl.load(folder / "result" / "model") is not None
+    assert not file.exists()
+    assert run(recipe, "--checkpoint-dir", folder) == 0
+    assert file.exists()
 
 
 def test_what_a_person_should_know_is_told(recipe, tmp_path, capsys):

@@ -18,7 +18,7 @@ from slimlab_widgets.settings import Settings
 if TYPE_CHECKING:
     from paddle.nn import Layer
 
-    from slimlab import Comparison, History, Preview, Ratios, Sensitivity, Trial
+    from slimlab import Comparison, History, Preview, Ratios, Sensitivity, TimeTable, Trial
 
 BASELINE = "baseline"
 
@@ -83,6 +83,8 @@ class State:
         What the controls say.
     sensitivity
         What was measured so far; None before the first scan.
+    times
+        How long each layer takes at each width; None before it was measured.
     picks
         The picked ratios, those before them, and those with a name.
     asked_by, revision
@@ -100,6 +102,7 @@ class State:
 
     settings: Settings = field(default_factory=Settings)
     sensitivity: Sensitivity | None = None
+    times: TimeTable | None = None
     picks: Picks = field(default_factory=Picks)
     asked_by: Mapping[str, Any] = field(default_factory=dict)
     revision: int = 0

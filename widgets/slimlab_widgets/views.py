@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import slimlab as sl
+from slimlab.allocate.budget import most_removable
 from slimlab.compare import LATENCY_BATCH
 
 if TYPE_CHECKING:
-    from slimlab import Comparison, Graph, History, Preview, Sensitivity
+    from slimlab import Comparison, Graph, History, Preview, Sensitivity, TimeTable
     from slimlab.sensitivity import Cell
     from slimlab_widgets.jobs import Progress
     from slimlab_widgets.picks import Picks
@@ -136,8 +137,36 @@ def preview_view(preview: Preview | None) -> Json | None:
         "params": int(preview.params),
         "bytes": int(preview.bytes),
         "drop": _number(preview.drop),
+        "latency": _number(preview.latency),
+        "latency_removed": _number(preview.latency_removed),
         "widths": {layer: list(pair) for layer, pair in preview.widths.items()},
     }
+
+
+def budget_view(graph: Graph, sensitivity: Sensitivity | None, times: TimeTable | None) -> Json:
+    """How much of each resource can be removed within the scanned ratios, and the timing."""
+    if sensitivity is None or not sensitivity.cells:
+        return {}
+    last = {
+        layer: sensitivity.curve(layer)[-1].ratio
+        for layer in sensitivity.layers
+        if sensitivity.curve(layer)
+    }
+    most = sl.preview(graph, last)
+    reach: Json = {"macs": most.macs_removed, "bytes": most.bytes_removed, "latency": None}
+    if times is None:
+        return {"reach": reach, "times": None}
+    reach["latency"] = max(0.0, most_removable(graph, sensitivity, sl.Scope(), times))
+    asked = times.settings
+    facts = {
+        "runtime": asked.runtime,
+        "batch": asked.batch,
+        "threads": asked.threads,
+        "whole": float(times.predict({})),
+        "error": _number(times.error),
+        "warning": times.warning,
+    }
+    return {"reach": reach, "times": facts}
 
 
 def run_view(name: str, history: History | None, *, metric: str, unit: str, steps: int = 0) -> Json:

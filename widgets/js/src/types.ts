@@ -70,7 +70,16 @@ export interface PreviewView {
   params: number;
   bytes: number;
   drop: number | null;
+  /** Milliseconds, and the share of them that is gone; null before the layers were timed. */
+  latency?: number | null;
+  latency_removed?: number | null;
   widths: Record<string, [number, number]>;
+}
+
+export interface BudgetView {
+  /** Largest share that the scanned ratios can remove; null for latency before it was timed. */
+  reach?: { macs: number; bytes: number; latency: number | null };
+  times?: { runtime: string; batch: number; threads: number; whole: number; error: number | null; warning: string } | null;
 }
 
 export interface PickedView {
@@ -123,6 +132,9 @@ export interface SettingsView {
   folder?: string;
   uniform?: number;
   drop?: number;
+  remove_macs?: number;
+  remove_bytes?: number;
+  remove_latency?: number;
 }
 
 export interface CandidateView {

@@ -1,0 +1,80 @@
+"""A process that is killed at a random moment, with SIGKILL: nothing of it gets a last word."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SUPPORT = str(Path(__file__).resolve().parent)
+EARLY = 0.2  # share of kills that come before the process has announced anything
+
+
+@dataclass(frozen=True)
+class Life:
+    """What a process that was killed had announced: numbers, one a line, and whether it was over
+    before.
+    """
+
+    said: tuple[int, ...]
+    over: bool
+
+
+class Killer:
+    """Runs a script again and again and kills it, early or late.
+
+    Moments are counted in what it announces, and in the pace at which it does, so that they are as
+    wide on a slow machine as on a fast one.
+
+    Parameters
+    ----------
+    script
+        Python that prints whole numbers, one a line, each as soon as it is true.
+    args
+        Its arguments.
+    seed
+        Of the moments.
+    """
+
+    def __init__(self, script: str, args: Sequence[object], seed: int = 0) -> None:
+        self._command = [sys.executable, "-c", script, *map(str, args)]
+        self._random = random.Random(seed)
+        self._start = 0.0  # seconds until the first line of the last process that had one
+
+    def kill(self, steps: float) -> Life:
+        """Run and kill it: now and then while it starts, otherwise within so many more lines."""
+        early = self._start > 0 and self._random.random() < EARLY
+        lines, pause = self._random.uniform(0, steps), self._random.random()
+        began = time.monotonic()
+        path = os.pathsep.join(filter(None, [SUPPORT, os.environ.get("PYTHONPATH")]))
+        with subprocess.Popen(
+            self._command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+        ) as child:
+            assert child.stdout is not None
+            assert child.stderr is not None
+            said = []
+            if early:
+                time.sleep(pause * self._start)
+            else:
+                said.append(child.stdout.readline())
+                assert said[0], child.stderr.read()
+                self._start = time.monotonic() - began
+                since = time.monotonic()
+                said += [child.stdout.readline() for _ in range(int(lines))]
+                gap = (time.monotonic() - since) / max(1, int(lines))
+                time.sleep(pause * min(gap, 1.0))
+            over = child.poll() is not None
+            child.send_signal(signal.SIGKILL)
+            said += child.stdout.readlines()
+        whole = tuple(int(line) for line in said if line.endswith("\n"))
+        return Life(whole, over)
