@@ -9,6 +9,7 @@ is monotone, so the order of the two makes no difference to a single value.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,12 +45,12 @@ class Graph:
         """Nodes of some operators."""
         return [node for node in self.proto.node if node.op_type in kinds]
 
-    def constant(self, node: NodeProto, place: int) -> NDArray[np.generic] | None:
+    def constant(self, node: NodeProto, place: int) -> NDArray[Any] | None:
         """An input that is stored; None for one that is computed or not there."""
         there = len(node.input) > place and node.input[place]
         return self.constants.get(node.input[place]) if there else None
 
-    def store(self, name: str, array: NDArray[np.generic]) -> str:
+    def store(self, name: str, array: NDArray[Any]) -> str:
         """Keep a constant; the same name is the same array."""
         if name not in self.constants:
             self.constants[name] = array
@@ -272,13 +273,14 @@ def _linear_layers(graph: Graph) -> None:
         if product is None or product.op_type != "MatMul" or bias is None or bias.ndim != 1:
             continue
         x, w = (graph.makers.get(name) for name in product.input)
-        steps = [graph.constant(n, 1) for n in (x, w) if n and n.op_type == "DequantizeLinear"]
+        found = [graph.constant(n, 1) for n in (x, w) if n and n.op_type == "DequantizeLinear"]
+        steps = [step for step in found if step is not None]
         rank = graph.infos[product.output[0]].shape.dim if product.output[0] in graph.infos else []
-        if len(steps) != 2 or any(s is None for s in steps) or len(rank) != 2:
+        if len(steps) != 2 or len(rank) != 2:
             continue
         if len(graph.readers(product.output[0])) > 1 or _is_rounded(graph, add.output[0]):
             continue
-        step = np.broadcast_to(np.multiply(*steps, dtype=np.float32).reshape(-1), bias.shape)
+        step = np.broadcast_to(np.float32(steps[0] * steps[1]).reshape(-1), bias.shape)
         whole = np.rint(bias.astype(np.float64) / np.maximum(step, np.finfo(np.float32).tiny))
         if np.abs(whole).max(initial=0) > MOST or not _is_fine(graph, x):
             continue
