@@ -15,7 +15,6 @@ from slimlab.allocate import (
     allocate_budget,
     ratios_from_scores,
     ratios_within_drop,
-    reachable,
     score_channels,
     uniform_ratios,
 )
@@ -146,7 +145,7 @@ def candidate_ratios(
         msg = f"Candidate {candidate.name!r} can't meet a latency; allocation 'budget' can."
         raise PlanError(msg, candidate=candidate)
     if candidate.allocation == "uniform":
-        return _uniform(graph, budget, scope)
+        return uniform_ratios(graph, scope=scope, **shares)
     if candidate.allocation in SCANNED:
         if sensitivity is None:
             msg = f"Candidate {candidate.name!r} picks from a scan, and there is none."
@@ -159,23 +158,3 @@ def candidate_ratios(
         model, graph, candidate.criterion, task=task, images=EVIDENCE, scope=scope
     )
     return ratios_from_scores(graph, scores, normalise=how, scope=scope, **shares)
-
-
-def _uniform(graph: Graph, budget: Budget, scope: Scope) -> Ratios:
-    """The least ratio, the same for all layers, that meets every share."""
-    reachable(graph, scope).check(budget)
-    widths = {group.name: group.width for group in scope.groups(graph)}
-    whole = graph.cost.totals()
-
-    def meets(ratio: float) -> bool:
-        small = graph.cost.totals({n: scope.kept(width, ratio) for n, width in widths.items()})
-        return all(
-            1 - getattr(small, name) / max(1, getattr(whole, name)) >= share
-            for name, share in budget.shares.items()
-        )
-
-    low, high = 0.0, 1 - 1e-9  # reachable: all that the scope allows is gone at the upper end
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (low, middle) if meets(middle) else (middle, high)
-    return uniform_ratios(graph, ratio=high, scope=scope)

@@ -39,6 +39,8 @@ class Candidate:
         Passes over the training data since it was pruned.
     score
         The main metric when last measured, None before.
+    cut_drop
+        The drop in points when it was measured before any fine-tuning; None where it was not.
     history
         Of its last fine-tuning.
     deeds
@@ -51,6 +53,7 @@ class Candidate:
     preview: Preview
     epochs: float = 0.0
     score: float | None = None
+    cut_drop: float | None = None
     history: History | None = None
     deeds: tuple[Deed, ...] = ()
 
@@ -150,9 +153,14 @@ class State:
 
     def with_trials(self, trials: tuple[Trial, ...]) -> State:
         """With these measurements, their comparison, and the candidates' scores from them."""
+        comparison = sl.compare(trials)
+        drops = comparison.to_frame().set_index("name")["drop"].to_dict()
         scores = {trial.name: trial.value for trial in trials}
-        candidates = tuple(replace(c, score=scores.get(c.name, c.score)) for c in self.candidates)
-        return replace(self, trials=trials, comparison=sl.compare(trials), candidates=candidates)
+        candidates = []
+        for c in self.candidates:
+            drop = drops.get(c.name, c.cut_drop) if c.epochs == 0 else c.cut_drop
+            candidates.append(replace(c, score=scores.get(c.name, c.score), cut_drop=drop))
+        return replace(self, trials=trials, comparison=comparison, candidates=tuple(candidates))
 
     def free_name(self, name: str) -> str:
         """Give this name, or with a number after it where it is taken."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
@@ -169,6 +170,17 @@ class Workbench(Picking):
         write = lambda: sl.save(candidate.model, where)  # noqa: E731
         self._jobs.start(Work("save", "Saving", lambda: once(write, where), done))
 
+    def report(self, path: str | None = None) -> None:
+        """Write what was compared as one HTML page, `report.html` beside the notebook."""
+        state, where = self._state, Path((path or "").strip() or "report.html")
+        title = f"{self.heading_view['model']} on {self.task.name}"
+
+        def done(written: Path, _partial: bool) -> str:
+            return f"Wrote the report to {written.resolve()}."
+
+        write = lambda: works.report(state, self.graph, where, title)  # noqa: E731
+        self._jobs.start(Work("report", "Writing the report", lambda: once(write), done))
+
     def code(self, name: str | None = None) -> str:
         """Python that makes a candidate again, bit for bit, without the workbench."""
         candidate = self._state.candidate(name)
@@ -210,6 +222,8 @@ class Workbench(Picking):
             "compare": self.compare,
             "choose": self.choose,
             "save": self.save,
+            "report": self.report,
+            "reuse": self.reuse,
             "code": self.code,
             "recipe": self.recipe,
             "settings": self.change,

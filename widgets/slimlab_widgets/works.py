@@ -131,6 +131,33 @@ def tuned(candidate: Candidate, model: Layer, history: History, deed: Tuned) -> 
     )
 
 
+def report(state: State, graph: Graph, path: Path, title: str) -> Path:
+    """Write up what was compared, with what was done to each model.
+
+    Raises
+    ------
+    SlimLabError
+        When nothing was compared yet.
+    """
+    if state.comparison is None:
+        msg = "There is nothing to report yet. Press Compare first."
+        raise SlimLabError(msg)
+    names = {trial.name for trial in state.trials}
+    accounts = {
+        c.name: sl.Account(tuple(deed.said() for deed in c.deeds), ratios=c.ratios)
+        for c in state.candidates
+        if c.name in names
+    }
+    return sl.report(
+        state.comparison,
+        path,
+        title=title,
+        accounts=accounts,
+        sensitivity=state.sensitivity,
+        graph=graph,
+    )
+
+
 def iter_trials(
     model: Layer, task: Task, state: State
 ) -> Generator[Step[tuple[Trial, ...]], None, tuple[Trial, ...]]:

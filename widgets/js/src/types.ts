@@ -30,6 +30,8 @@ export interface LayerRow {
 export interface GraphView {
   cost?: Cost;
   layers?: LayerRow[];
+  /** Name and kind of each node ("input", "layer", "join", "output"), and numbers of the nodes that edges join. */
+  wiring?: { nodes: [string, string][]; edges: [number, number][] };
   totals?: { macs: number; params: number; bytes: number; macs_share: number; params_share: number };
 }
 
@@ -145,6 +147,7 @@ export interface CandidateView {
   drop: number | null;
   epochs: number;
   score: number | null;
+  ratios?: Record<string, number>;
 }
 
 export interface CandidatesView {
@@ -160,6 +163,9 @@ export interface RunChart {
   unit?: string;
   loss?: [number, number][];
   score?: [number, number][];
+  rate?: [number, number][];
+  /** Passes over the training data so far. */
+  epoch?: number;
   steps?: number;
 }
 
@@ -174,6 +180,9 @@ export interface TrialRow {
   latency_low: number | null;
   latency_high: number | null;
   pareto: boolean;
+  /** Drops in points: predicted before the cut, and measured right after it; null where not known. */
+  predicted?: number | null;
+  cut_drop?: number | null;
 }
 
 export interface ComparisonView {
