@@ -36,7 +36,11 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "auto": ("macs",),
     "ratios": ("ratios",),
 }
-EXTRAS = {"scan": ("sensitivity", "budget"), "search": ("auto",), "macs_most": ("auto",)}
+EXTRAS = {
+    "scan": ("sensitivity", "budget", "auto"),
+    "search": ("auto",),
+    "macs_most": ("auto",),
+}
 
 
 class Prune(Settings):
@@ -59,7 +63,8 @@ class Prune(Settings):
     """What this is."""
     method: Method
     """How ratios are chosen: one for all layers; from a scan of the layers' sensitivity, by one
-    accepted drop for all; from a scan, the least predicted drop for a budget; by annealing; given.
+    accepted drop for all; from a scan, the least predicted drop for a budget; the best of all these
+    and of scores, and annealing from there (auto); given.
     """
     start_epoch: Epoch = 0
     """Channels are removed at its beginning."""
@@ -86,7 +91,7 @@ class Prune(Settings):
     scope: ScopeSettings = Field(default_factory=ScopeSettings)
     """Layers that may be pruned."""
     scan: ScanSettings = Field(default_factory=ScanSettings)
-    """Of `sensitivity` and `budget`."""
+    """Of `sensitivity`, `budget` and `auto`."""
     search: SearchSettings = Field(default_factory=SearchSettings)
     """Of `auto`."""
 
