@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from slimlab.errors import TaskError, UnsupportedOpError, nearest
 
 Array = NDArray[np.float32]
-# Takes one array an input of the network, in its order; gives one an output.
+# Takes one array an input of the network, in its order; gives one an output. What a network gives
+# in bfloat16 are bits for another one to take: NumPy has no such type.
 Compiled = Callable[[Sequence[Array]], list[Array]]
 
 
@@ -24,9 +25,13 @@ class Runtime(Protocol):
         As tables show it.
     dtypes
         Precisions it can compute in on this machine; `"float32"` is always one.
+    channels_last
+        Whether it computes convolutions with channels last: what passes from one network to
+        another is best handed over like that.
     """
 
     name: str
+    channels_last: bool
 
     @property
     def dtypes(self) -> tuple[str, ...]:

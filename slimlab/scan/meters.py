@@ -30,6 +30,7 @@ from slimlab.surgery import Cut, zero
 from slimlab.task import Task
 
 Logits = NDArray[np.float32]
+CARRIED = {"float32": onnx.TensorProto.FLOAT, "bfloat16": onnx.TensorProto.BFLOAT16}
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +140,9 @@ class Fast:
 
     @cached_property
     def _network(self) -> Network:
-        return Network(onnx.ModelProto.FromString(self.blueprint.network))
+        model = onnx.ModelProto.FromString(self.blueprint.network)
+        carried = CARRIED[self.blueprint.dtype] if self._runtime.channels_last else None
+        return Network(model, carried)
 
     @cached_property
     def _segments(self) -> dict[str, Segment | None]:
@@ -186,7 +189,8 @@ class Fast:
     def _prefix(self) -> onnx.ModelProto:
         network = self._network
         entries = [info.name for info in network.model.graph.input]
-        return network.part("whole", network.nodes, entries, self._outputs)
+        nodes = [*network.nodes, *network.handing(self._outputs)]
+        return network.part("whole", nodes, entries, self._outputs)
 
     def _zeroed(self, group: str, ratio: float) -> onnx.ModelProto:
         model: onnx.ModelProto = onnx.ModelProto.FromString(self.blueprint.network)
