@@ -283,12 +283,10 @@ def _cut_out(network: Network, group: str, found: Sequence[tuple[Site, list[int]
         infos[mask] = helper.make_tensor_value_info(mask, TensorProto.FLOAT, site.mask_shape)
         renamed.update(dict.fromkeys(positions, masked))
         masks.setdefault(min(positions), []).extend(_masking(site, mask, masked))
-        if site.last:
+        if site.last and network.carried is not None:
             n, c, h, w = network.shape(site.value)
-            name = site.value + LAST
-            network.infos[name] = helper.make_tensor_value_info(
-                name, network.carried, [n, h, w, c]
-            )
+            name, kind = site.value + LAST, network.carried
+            network.infos[name] = helper.make_tensor_value_info(name, kind, [n, h, w, c])
     nodes: list[onnx.NodeProto] = []
     for position in network.after(renamed):
         nodes += masks.get(position, [])
