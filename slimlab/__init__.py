@@ -40,6 +40,7 @@ from slimlab.errors import (
     SlimLabError,
     TaskError,
     UnsupportedOpError,
+    WorkerError,
 )
 from slimlab.evaluate import Scores, evaluate, iter_evaluate
 from slimlab.evidence import criteria
@@ -210,4 +211,5 @@ __all__ = [
     "RecipeError",
     "ArtifactError",
     "ExportError",
+    "WorkerError",
 ]

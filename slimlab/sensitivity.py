@@ -8,6 +8,7 @@ with and without the channels, so that the interval is that of the *difference*.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -204,9 +205,14 @@ class Sensitivity:
         return pd.DataFrame([[getattr(c, n) for n in names] for c in self.cells], columns=names)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON that `from_dict` reads back."""
+        """JSON that `from_dict` reads back.
+
+        JSON has no infinity, which the ends of an unknown interval are: it is the word `"inf"` or
+        `"-inf"`, and what is no number is `"nan"`.
+        """
         own = {n: list(v) if isinstance(v := getattr(self, n), tuple) else v for n in _FACTS}
-        cells = [list(vars(c).values()) for c in self.cells]
+        own["baseline"] = _worded(self.baseline)
+        cells = [[_worded(v) for v in vars(c).values()] for c in self.cells]
         return {**own, "fingerprint": vars(self.fingerprint).copy(), "cells": cells}
 
     @classmethod
@@ -243,6 +249,11 @@ class Sensitivity:
             f"Sensitivity({len(self.cells)} of {whole} cells, {len(self.layers)} layers, baseline "
             f"{self.metric} {self.baseline:.2f}{self.unit} on {self.images:,} images)"
         )
+
+
+def _worded(value: Any) -> Any:
+    """A value as JSON can hold it; `float` reads the words back."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cell_from(row: Sequence[Any]) -> Cell:

@@ -22,6 +22,7 @@ EPILOG = """\
 examples:
   slimlab run uniform_pruning                          a recipe that ships, by its name
   slimlab run mine.yaml --checkpoint-dir runs/mine     checkpoints there, the result in runs/mine/result
+  slimlab run mine.yaml --workers 2                    two processes train together
   slimlab run mine.yaml --output small                 the result in small/model and small/report
   slimlab run mine.yaml --short                        every stage on a few images: will it work?
   slimlab run imagenet_quantization --task /data/imagenet --model trained
@@ -68,6 +69,13 @@ def add(commands: Any) -> None:
         action="store_true",
         help="try the recipe out: every stage in an epoch, on a few images, in a folder of its own",
     )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that train together, each on its part of a batch (default: %(default)s)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
 
@@ -79,9 +87,9 @@ def run(arguments: argparse.Namespace) -> int:
     output = arguments.output or folder / "result"
     with notes():
         if arguments.short:
-            compressor, output = _short(recipe, folder, arguments.output)
+            compressor, output = _short(recipe, folder, arguments)
         else:
-            compressor = Compressor(recipe, folder=folder, output=output)
+            compressor = Compressor(recipe, folder=folder, output=output, workers=arguments.workers)
         result, stopped = work(compressor.iter_run(), title=recipe.name, quiet=arguments.quiet)
     if stopped and not result.complete:
         say(_stopped(result, output))
@@ -106,14 +114,15 @@ def _chosen(recipe: Recipe, arguments: argparse.Namespace) -> Recipe:
     return recipe.model_copy(update=changed)
 
 
-def _short(recipe: Recipe, folder: Path, output: Path | None) -> tuple[Compressor, Path]:
+def _short(recipe: Recipe, folder: Path, arguments: argparse.Namespace) -> tuple[Compressor, Path]:
     """The recipe cut short, beside where it would be carried out."""
-    if output is not None:
+    if arguments.output is not None:
         msg = "Leave out --output: what --short makes is not for use."
-        raise RecipeError(msg, output=str(output))
+        raise RecipeError(msg, output=str(arguments.output))
     aside = folder.with_name(f"{folder.name}-short")
     whole = Compressor(recipe, folder=aside)
-    short = Compressor(shortened(recipe), whole.model, few_images(whole.task), folder=aside)
+    task, workers = few_images(whole.task), arguments.workers
+    short = Compressor(shortened(recipe), whole.model, task, folder=aside, workers=workers)
     return short, aside / "result"
 
 

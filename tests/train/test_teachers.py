@@ -67,3 +67,8 @@ def test_a_recipe_that_reads_its_layers_is_refused():
     losses = [{"loss": "l2", "student": "5", "teacher": "5"}]
     with pytest.raises(sl.RecipeError, match="openvino gives only the logits"):
         sl.Distill(end_epoch=1, teachers=teachers, losses=losses)
+
+
+def test_several_workers_can_not_ask_it():
+    with pytest.raises(sl.RecipeError, match="runs on onnxruntime, whose threads 2 workers"):
+        sl.Compressor(distilled("onnxruntime"), network(), task(), workers=2)
