@@ -228,7 +228,7 @@ def _check_teachers(recipe: Recipe, workers: int) -> None:
         for name, teacher in teachers:
             if workers > 1 and teacher.runtime != "paddle":
                 msg = (
-                    f"Teacher {name!r} of strategy {place} runs on {teacher.runtime}, whose threads "
+                    f"Teacher {name!r} of strategy {place} runs on {teacher.runtime}, which "
                     f"{workers} workers can't share; say `runtime: paddle`, or train with 1 worker."
                 )
                 raise RecipeError(msg, strategy=place, teacher=name, workers=workers)

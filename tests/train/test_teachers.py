@@ -70,5 +70,5 @@ def test_a_recipe_that_reads_its_layers_is_refused():
 
 
 def test_several_workers_can_not_ask_it():
-    with pytest.raises(sl.RecipeError, match="runs on onnxruntime, whose threads 2 workers"):
+    with pytest.raises(sl.RecipeError, match="runs on onnxruntime, which 2 workers"):
         sl.Compressor(distilled("onnxruntime"), network(), task(), workers=2)
