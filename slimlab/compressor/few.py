@@ -28,11 +28,12 @@ def few_images(task: Task, images: int = 64) -> Task:
     >>> few.name, len(few.train), len(few.test)
     ('digits', 32, 32)
     """
-    splits = {name: _first(getattr(task, name), images) for name in _SPLITS}
-    return replace(task, **splits)
-
-
-_SPLITS = ("train", "calibration", "test")
+    return replace(
+        task,
+        train=_first(task.train, images),
+        calibration=_first(task.calibration, images),
+        test=_first(task.test, images),
+    )
 
 
 def _first(loader: Loader, images: int) -> ArrayLoader:

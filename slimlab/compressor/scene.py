@@ -78,7 +78,7 @@ class Scene:
         return found
 
     def _teacher(self, source: TeacherSource) -> Teacher:
-        model = self.original if source.original else model_of(source, self.task)
+        model: Teacher = self.original if source.original else model_of(source, self.task)
         if source.runtime == "paddle":
             return model
         return fast_teacher(model, self.task.example, runtime=source.runtime)
