@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 from bench_page import SECONDS, Bench
 from playwright.sync_api import Page, expect
 from readable import CROWDED, PALE, THEME
