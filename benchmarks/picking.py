@@ -6,12 +6,19 @@ written between the markers of `docs/picking.md`, from the runs of the same sett
 
     python benchmarks/picking.py --results picking.jsonl --table docs/picking.md
     python benchmarks/picking.py --results picking.jsonl --minutes 60 --arms uniform budget auto
+    python benchmarks/picking.py --results picking.jsonl --minutes 0 --latency
     python benchmarks/picking.py --results picking.jsonl --table docs/picking.md --minutes 0
+
+What several runs share is computed once: the unpruned network's answers to the batches of a seed,
+its accuracy, that of a pruned network before fine-tuning. Where `auto` chooses the ratios of
+another arm, it takes that arm's run: it differs in the BatchNorm statistics that fine-tuning begins
+with, and of those a share of `0.9 ** steps` is left, nothing in float32 after some hundred steps.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import statistics
 import time
@@ -21,9 +28,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from paddle import Tensor
+from paddle.nn import Layer
 
 import slimlab as sl
 from slimlab.allocate import Budget
+from slimlab.evaluate import inference
 from slimlab.loaders import ArrayLoader
 from slimlab.search import AutoSettings, Candidate, auto_prune, candidate_ratios
 from slimlab.train import Training
@@ -35,6 +45,24 @@ SETTINGS = (
 )
 START, END = "<!-- generated: picking -->", "<!-- end -->"
 LATENCY = {"batch": 32, "runs": 20}
+TURNS = 5  # in which whole and pruned network are timed one after the other
+FORGOTTEN = 300  # steps after which nothing is left of the statistics before
+
+
+class Remembered:
+    """A network that answers a batch it has seen from memory: a teacher of many students."""
+
+    def __init__(self, model: Layer) -> None:
+        self._model = model
+        self._known: dict[bytes, Tensor] = {}
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits of a batch."""
+        name = hashlib.blake2b(x.numpy().tobytes(), digest_size=16).digest()
+        if name not in self._known:
+            with inference(self._model):
+                self._known[name] = self._model(x)
+        return self._known[name]
 
 
 class Network:
@@ -47,6 +75,8 @@ class Network:
         self.task = replace(full, train=ArrayLoader(x.numpy(), y.numpy()))
         self.model = sl.load_model(name, full)
         self.graph = sl.trace(self.model, full.example)
+        self.teacher = Remembered(self.model)
+        self._accuracies: dict[str, float] = {}
         self._calibration = replace(full, test=full.calibration)
         self._scan: sl.Sensitivity | None = None
         self._picks: dict[tuple[str, float], tuple[sl.Ratios, str, float]] = {}
@@ -87,47 +117,80 @@ class Network:
             self._picks[arm, macs] = (ratios, chosen, time.monotonic() - began)
         return self._picks[arm, macs]
 
+    def accuracy(self, model: Layer, name: str) -> float:
+        """Top-1 in percent on test images; measured once for a name."""
+        if name not in self._accuracies:
+            images = self._options.test_images
+            self._accuracies[name] = sl.evaluate(model, self.task, images=images)["top1"]
+        return self._accuracies[name]
+
     def run(self, arm: str, macs: float, seed: int) -> dict[str, Any]:
         """Prune, measure, fine-tune, measure."""
         options = self._options
         ratios, chosen, seconds = self.pick(arm, macs)
-        small = sl.prune(self.model, sl.plan_pruning(self.model, self.graph, ratios))
-        before = sl.evaluate(small, self.task, images=options.test_images)["top1"]
+        small = self.pruned(ratios)
+        before = self.accuracy(small, repr(ratios.to_dict()))
         if arm == "auto":  # a part of it, and the only arm that has it
             small = sl.recalibrate_bn(small, self.task)
         share = options.teacher_share
-        settings = Training(
-            evaluate_images=options.test_images,
-            evaluate_every=options.epochs,
-            teacher_share=share,
-        )
+        # One image, as each evaluation in a training would be made again below, on all of them.
+        settings = Training(evaluate_images=1, teacher_share=share)
         tuned, _ = sl.fine_tune(
             small,
             self.task,
             epochs=options.epochs,
             learning_rate=options.learning_rate,
             seed=seed,
-            teacher=self.model if share > 0 else None,
+            teacher=self.teacher if share > 0 else None,
             training=settings,
             progress=False,
-        )
-        whole, cut = (
-            sl.measure_latency(m, self.task.example, **LATENCY).median_ms
-            for m in (self.model, tuned)
         )
         seen = sl.preview(self.graph, ratios)
         return {
             "chosen": chosen,
             "macs_removed": seen.macs_removed,
             "bytes_removed": seen.bytes_removed,
-            "latency_ratio": cut
-            / whole,  # measured one after the other: the machine's mood cancels
+            "latency_ratio": self.latency_ratio(ratios, turns=1),
             "before": before,
             "after": sl.evaluate(tuned, self.task, images=options.test_images)["top1"],
-            "unpruned": sl.evaluate(self.model, self.task, images=options.test_images)["top1"],
+            "unpruned": self.accuracy(self.model, "unpruned"),
             "pick_seconds": seconds,
             "ratios": ratios.to_dict(),
         }
+
+    def reused(
+        self, arm: str, macs: float, seed: int, known: dict[str, dict[str, Any]]
+    ) -> dict[str, Any] | None:
+        """The run of the arm whose ratios `auto` chose, where there is one."""
+        steps = len(self.task.train) // 128 * self._options.epochs
+        if arm != "auto" or steps < FORGOTTEN:
+            return None
+        ratios, chosen, seconds = self.pick(arm, macs)
+        mine = {name: getattr(self._options, name) for name in SETTINGS}
+        key = {**mine, "network": self.name, "macs": macs, "seed": seed, "arm": chosen}
+        row = known.get(json.dumps(key, sort_keys=True))
+        if row is None or row["ratios"] != ratios.to_dict():
+            return None
+        return {**row, "chosen": chosen, "pick_seconds": seconds, "run_of": chosen}
+
+    def pruned(self, ratios: sl.Ratios) -> Layer:
+        """The network with so much of it gone."""
+        return sl.prune(self.model, sl.plan_pruning(self.model, self.graph, ratios))
+
+    def latency_ratio(self, ratios: sl.Ratios, turns: int = TURNS) -> float:
+        """Time of the pruned network over that of the whole one, the median of some turns.
+
+        The weights don't matter, and the two are timed one after the other: the machine's mood
+        cancels.
+        """
+        small, found = self.pruned(ratios), []
+        for _ in range(turns):
+            whole, cut = (
+                sl.measure_latency(m, self.task.example, **LATENCY).median_ms
+                for m in (self.model, small)
+            )
+            found.append(cut / whole)
+        return statistics.median(found)
 
 
 def keys(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -221,6 +284,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="of the fine-tuning loss: the unpruned network's soft labels; 0 for none",
     )
     parser.add_argument("--minutes", type=float, default=1e6, help="no run is begun after these")
+    parser.add_argument("--latency", action="store_true", help="time all runs' networks again")
     parser.add_argument("--results", type=Path, default=Path("picking.jsonl"))
     parser.add_argument("--table", type=Path, help="page with markers to write the table into")
     options = parser.parse_args(arguments)
@@ -229,17 +293,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name = json.dumps(key, sort_keys=True)
         if name in known or time.monotonic() - began > 60 * options.minutes:
             continue
-        network = networks.setdefault(key["network"], None) or Network(key["network"], options)
-        networks[key["network"]] = network
-        known[name] = {"key": key, **network.run(key["arm"], key["macs"], key["seed"])}
+        if key["network"] not in networks:
+            networks[key["network"]] = Network(key["network"], options)
+        network, what = networks[key["network"]], (key["arm"], key["macs"], key["seed"])
+        known[name] = {**(network.reused(*what, known) or network.run(*what)), "key": key}
         with options.results.open("a", encoding="utf-8") as file:
             file.write("\n" * _unfinished(options.results) + json.dumps(known[name]) + "\n")
         print(name, f"{known[name]['before']:.2f} -> {known[name]['after']:.2f}", flush=True)
     wanted = [json.dumps(key, sort_keys=True) for key in keys(options)]
+    if options.latency:
+        time_again(options, [known[name] for name in wanted if name in known])
+        lines = [json.dumps(row) for row in known.values()]
+        options.results.write_text("\n".join(lines) + "\n", encoding="utf-8")
     text = table(options, [known[name] for name in wanted if name in known])
     print(text)
     if options.table is not None:
         write(options.table, text)
+
+
+def time_again(options: argparse.Namespace, rows: Sequence[dict[str, Any]]) -> None:
+    """Time the networks of runs in one sitting, each network once, and write it into the runs."""
+    for name in options.networks:
+        network, found = Network(name, options), dict[str, float]()
+        for row in rows:
+            if row["key"]["network"] != name:
+                continue
+            ratios = json.dumps(row["ratios"], sort_keys=True)
+            if ratios not in found:
+                found[ratios] = network.latency_ratio(sl.Ratios(row["ratios"]))
+                print(name, row["key"]["macs"], row["key"]["arm"], found[ratios], flush=True)
+            row["latency_ratio"] = found[ratios]
 
 
 def _unfinished(path: Path) -> bool:

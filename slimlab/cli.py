@@ -1,17 +1,14 @@
 """Floor 6. The `slimlab` command: reads its arguments, calls the library, writes to the terminal.
 
-Knows every floor below and nothing of Jupyter: `slimlab lab` hands over to the widgets package,
-which is optional.
+Knows every floor below and nothing of Jupyter.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import importlib.metadata
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from slimlab.commands import ALL
 from slimlab.errors import SlimLabError
@@ -23,6 +20,7 @@ examples:
   slimlab scan vgg --task digits         how much each layer loses at each pruning ratio
   slimlab lab                            open JupyterLab on the quickstart
   slimlab lab --no-browser --port 9999   only print the address; any option of JupyterLab works
+  slimlab app --model vgg                the workbench as a page without code cells
 """
 
 
@@ -48,50 +46,7 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     for command in ALL:
         command.add(commands)
-    lab = commands.add_parser(
-        "lab",
-        help="open JupyterLab on the quickstart notebook",
-        description=(
-            "Open JupyterLab on the quickstart notebook. It listens on this machine only, and"
-            " prints its address with the token that opens it. Options that are not listed here go"
-            " to JupyterLab, such as --no-browser or --port 9999."
-        ),
-        allow_abbrev=False,
-    )
-    lab.add_argument(
-        "--work",
-        type=Path,
-        default=Path("slimlab-work"),
-        metavar="FOLDER",
-        help=(
-            "folder to work in: the notebooks are copied there, and files that are there already"
-            " are never overwritten (default: %(default)s)"
-        ),
-    )
-    lab.set_defaults(run=run_lab, passes_on=True)
     return root
-
-
-def run_lab(arguments: argparse.Namespace, others: Sequence[str]) -> int:
-    """Carry out `slimlab lab`.
-
-    Raises
-    ------
-    SlimLabError
-        When JupyterLab or the widgets are not installed.
-    """
-    try:
-        # By name: the core must not depend on the widgets, and works without them.
-        lab = importlib.import_module("slimlab_widgets.lab")
-        importlib.import_module("jupyterlab")
-    except ModuleNotFoundError as missing:
-        msg = (
-            f"`slimlab lab` needs {missing.name}, which is not installed:"
-            " pip install 'slimlab[widgets]'."
-        )
-        raise SlimLabError(msg, missing=missing.name) from missing
-    lab.launch(arguments.work, others)
-    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -73,6 +73,14 @@ class ExportError(SlimLabError):
     """An export that is not what it was made from."""
 
 
+class UnwritableError(ExportError, UnsupportedOpError):
+    """An operator that the format of an export has no counterpart of."""
+
+
+class WorkerError(SlimLabError):
+    """A process of several that work together died, failed, or can't be started."""
+
+
 class SlimLabWarning(UserWarning):
     """Something that a person should know, and that stops nothing."""
 

@@ -8,6 +8,7 @@ with and without the channels, so that the interval is that of the *difference*.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -162,8 +163,16 @@ class Sensitivity:
         Least-squares monotone regression (isotonic) of the measured drops: noise makes raw curves
         dip, but removing more channels is taken not to help.
         """
-        cells = self.curve(layer)
-        return _monotone(tuple((cell.ratio, cell.drop) for cell in cells))
+        known = self._fits.get(layer)
+        if known is None:
+            cells = self.curve(layer)
+            known = self._fits[layer] = _monotone(tuple((c.ratio, c.drop) for c in cells))
+        return known
+
+    @cached_property
+    def _fits(self) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Fitted curves that were asked for; a slider asks for all of them with each move."""
+        return {}
 
     def predicted_drop(self, layer: str, ratio: float) -> float:
         """Drop in points at any ratio: the fitted curve, linear between points, flat after the
@@ -204,9 +213,14 @@ class Sensitivity:
         return pd.DataFrame([[getattr(c, n) for n in names] for c in self.cells], columns=names)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON that `from_dict` reads back."""
+        """JSON that `from_dict` reads back.
+
+        JSON has no infinity, which the ends of an unknown interval are: it is the word `"inf"` or
+        `"-inf"`, and what is no number is `"nan"`.
+        """
         own = {n: list(v) if isinstance(v := getattr(self, n), tuple) else v for n in _FACTS}
-        cells = [list(vars(c).values()) for c in self.cells]
+        own["baseline"] = _worded(self.baseline)
+        cells = [[_worded(v) for v in vars(c).values()] for c in self.cells]
         return {**own, "fingerprint": vars(self.fingerprint).copy(), "cells": cells}
 
     @classmethod
@@ -243,6 +257,11 @@ class Sensitivity:
             f"Sensitivity({len(self.cells)} of {whole} cells, {len(self.layers)} layers, baseline "
             f"{self.metric} {self.baseline:.2f}{self.unit} on {self.images:,} images)"
         )
+
+
+def _worded(value: Any) -> Any:
+    """A value as JSON can hold it; `float` reads the words back."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cell_from(row: Sequence[Any]) -> Cell:

@@ -65,13 +65,30 @@ def test_uniform_by_ratio(chain: sl.Graph) -> None:
 
 
 @pytest.mark.parametrize("target", [0.3, 0.5, 0.7])
-def test_uniform_by_target_is_bisected(target: float) -> None:
+def test_uniform_is_the_least_ratio_that_meets_the_target(target: float) -> None:
     graph = sl.trace(sl.load_model("mobilenet_v1"), paddle.zeros([1, 1, 28, 28]))
-    for what in ("macs", "params"):
-        ratios = sl.uniform_ratios(graph, **{what: target})
-        assert len(set(ratios.values())) == 1
-        removed = getattr(sl.preview(graph, ratios), f"{what}_removed")
-        assert removed == pytest.approx(target, abs=0.01)
+    for what in ("macs", "params", "bytes"):
+
+        def removed(ratio: float, name: str = what) -> float:
+            seen = sl.preview(graph, dict.fromkeys(graph.layers, ratio))
+            return float(getattr(seen, f"{name}_removed"))
+
+        (ratio,) = set(sl.uniform_ratios(graph, **{what: target}).values())
+        assert removed(ratio) >= target > removed(ratio - 1e-9)
+        (near,) = set(sl.uniform_ratios(graph, **{what: target}, tolerance=0.01).values())
+        assert removed(near) == pytest.approx(target, abs=0.01)
+
+
+def test_uniform_ratios_meet_several_shares_at_once(chain: sl.Graph) -> None:
+    (ratio,) = set(sl.uniform_ratios(chain, macs=0.4, bytes=0.5).values())
+    most = max(
+        next(iter(sl.uniform_ratios(chain, **{n: v}).values()))
+        for n, v in (("macs", 0.4), ("bytes", 0.5))
+    )
+    assert ratio == pytest.approx(most, abs=1e-9)
+    assert set(sl.uniform_ratios(chain, macs=0.0).values()) == {0.0}
+    with pytest.raises(sl.PlanError, match="without a tolerance"):
+        sl.uniform_ratios(chain, macs=0.4, bytes=0.5, tolerance=0.01)
 
 
 def test_the_seed_tables_ratios_follow_from_bisection() -> None:
@@ -80,7 +97,7 @@ def test_the_seed_tables_ratios_follow_from_bisection() -> None:
     scope = sl.Scope(include="pointwise")
     expected = {0.5: 0.3125, 0.6: 0.390625, 0.7: 0.484375}
     for target, ratio in expected.items():
-        found = sl.uniform_ratios(graph, macs=target, scope=scope)
+        found = sl.uniform_ratios(graph, macs=target, scope=scope, tolerance=0.01)
         assert set(found.values()) == {ratio}
         assert len(found) == 13
 

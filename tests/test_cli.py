@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from slimlab import cli
-from slimlab_widgets import lab
+from slimlab_widgets import app, lab
 
 
 def test_version(capsys):
@@ -54,6 +54,26 @@ def test_lab_passes_jupyter_options_on(launched, tmp_path):
     arguments = ["lab", "--work", str(tmp_path), "--no-browser", "--port", "9999"]
     assert cli.main(arguments) == 0
     assert launched == [(tmp_path, ["--no-browser", "--port", "9999"])]
+
+
+def test_app_passes_model_task_and_voilas_options_on(monkeypatch, tmp_path):
+    calls: list = []
+    monkeypatch.setattr(app, "launch", lambda *arguments: calls.append(arguments))
+    arguments = ["app", "--model", "vgg", "--task", "digits", "--work", str(tmp_path)]
+    assert cli.main([*arguments, "--port", "9999", "--theme=dark"]) == 0
+    assert calls == [(tmp_path, app.Subject("vgg", "digits"), ["--port", "9999", "--theme=dark"])]
+
+
+def test_app_refuses_an_unknown_model_before_it_opens_a_page(monkeypatch, capsys):
+    monkeypatch.setattr(app, "launch", lambda *arguments: pytest.fail("a page was opened"))
+    assert cli.main(["app", "--model", "vgq", "--task", "digits"]) == 1
+    assert "vgg" in capsys.readouterr().err
+
+
+def test_app_without_voila_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "voila", None)
+    assert cli.main(["app"]) == 1
+    assert "`slimlab app` needs voila" in capsys.readouterr().err
 
 
 def test_lab_without_jupyter_says_what_to_install(monkeypatch, capsys):

@@ -15,6 +15,7 @@ def test_every_error_is_a_slimlab_error_and_keeps_its_facts() -> None:
         sl.RecipeError,
         sl.ArtifactError,
         sl.ExportError,
+        sl.WorkerError,
     )
     for kind in kinds:
         error = kind("A sentence.", layer="a", ratio=1.2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -148,6 +149,15 @@ def test_holes() -> None:
 def test_json_round_trip(vgg_scan: sl.Sensitivity) -> None:
     again = sl.Sensitivity.from_dict(json.loads(json.dumps(vgg_scan.to_dict())))
     assert again == vgg_scan
+
+
+def test_unknown_intervals_are_valid_json() -> None:
+    scan = table({"a": [1.0, 2.0]}, (0.2, 0.4))
+    cells = tuple(replace(c, low=-math.inf, high=math.inf) for c in scan.cells)
+    text = json.dumps(replace(scan, cells=cells).to_dict(), allow_nan=False)
+    assert sl.Sensitivity.from_dict(json.loads(text)).cells == cells
+    nothing = json.dumps(replace(scan, baseline=math.nan).to_dict(), allow_nan=False)
+    assert math.isnan(sl.Sensitivity.from_dict(json.loads(nothing)).baseline)
 
 
 @pytest.mark.parametrize("wrong", [{}, {"cells": 3}, {"cells": [["a"]], "layers": []}])

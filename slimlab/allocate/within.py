@@ -24,7 +24,8 @@ def ratios_within_drop(
     """For each layer the largest ratio whose predicted drop, alone, is within `drop` points.
 
     With a budget instead of a drop, the smallest common drop that meets it is found by bisection,
-    as PaddleSlim did. Where the curves are flat, no drop at all can already remove more.
+    as PaddleSlim did. Where curves are flat, a hair more of drop may remove far more than was asked
+    for; of the step from one to the other, all layers then take the same part that is enough.
 
     Parameters
     ----------
@@ -104,28 +105,33 @@ def scanned_layers(
 def _bisected(
     sensitivity: Sensitivity, layers: tuple[str, ...], graph: Graph, budget: Budget, scope: Scope
 ) -> Ratios:
-    def pick(drop: float) -> Ratios:
-        return scope.align(graph, _within(sensitivity, layers, drop))
-
     def meets(ratios: Ratios) -> bool:
-        kept = _kept(graph, ratios)
-        small, whole = graph.cost.totals(kept), graph.cost.totals()
-        return all(
-            1 - getattr(small, name) / getattr(whole, name) >= share
-            for name, share in budget.shares.items()
-        )
+        return budget.is_met(graph, _kept(graph, scope.align(graph, ratios)))
 
     low, high = 0.0, max(float(sensitivity.fitted(layer)[1][-1]) for layer in layers)
-    if not meets(pick(high)):
-        least = _kept(graph, pick(high))
+    below, above = Ratios(dict.fromkeys(layers, 0.0)), _within(sensitivity, layers, high)
+    if not meets(above):
+        least = _kept(graph, scope.align(graph, above))
         where = "the scanned ratios"
         reach_of_levels(graph, least, "not scanned, or out of scope").check(budget, where=where)
-    if meets(pick(low)):
-        return pick(low)
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (low, middle) if meets(pick(middle)) else (middle, high)
-    return pick(high)
+    if meets(_within(sensitivity, layers, low)):
+        above = _within(sensitivity, layers, low)
+    else:
+        for _ in range(50):
+            middle = (low + high) / 2
+            found = _within(sensitivity, layers, middle)
+            low, high = (low, middle) if meets(found) else (middle, high)
+        below, above = (_within(sensitivity, layers, drop) for drop in (low, high))
+    # Where curves are flat, the next drop may remove much more: a part of that step is enough.
+    start, end = 0.0, 1.0
+    for _ in range(30):
+        middle = (start + end) / 2
+        start, end = (start, middle) if meets(_between(below, above, middle)) else (middle, end)
+    return scope.align(graph, _between(below, above, end))
+
+
+def _between(one: Ratios, two: Ratios, share: float) -> Ratios:
+    return Ratios({name: ratio + share * (two[name] - ratio) for name, ratio in one.items()})
 
 
 def _kept(graph: Graph, ratios: Ratios) -> dict[str, int]:

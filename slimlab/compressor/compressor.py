@@ -13,17 +13,18 @@ from paddle.nn import Layer
 from slimlab.compare import Trial, iter_measure_trial
 from slimlab.compressor.changes import compare_courses
 from slimlab.compressor.checkpoints import Checkpoints, State
-from slimlab.compressor.outputs import Compression, iter_exports, write_outputs
+from slimlab.compressor.outputs import Compression, write_outputs
 from slimlab.compressor.run import Run
 from slimlab.compressor.scene import MODELS, Scene, model_of, task_of
 from slimlab.errors import ArtifactError, RecipeError, SlimLabWarning
-from slimlab.export import FORMATS
-from slimlab.recipe import Recipe, load_recipe
+from slimlab.export import FORMATS, ExportReport, iter_export
+from slimlab.recipe import Distill, Recipe, load_recipe
 from slimlab.scan.setup import fingerprint
 from slimlab.steps import Step, Stopped, drain
 from slimlab.task import Task
 from slimlab.train import Callback, Record
 from slimlab.train.random_state import drawing
+from slimlab.train.together import check_shares
 
 CHECKPOINTS, SCANS = "checkpoints", "scans"
 
@@ -48,13 +49,18 @@ class Compressor:
         history and the recipe, and a folder for each format that the recipe exports.
         ``folder/result`` when None and there is a folder.
     callbacks
-        Functions that are told of every `slimlab.train.Event`.
+        Functions that are told of every `slimlab.train.Event`, in this process.
+    workers
+        Processes that train together, as in `fine_tune`; this one does all else. A run may go on
+        with another number of them.
 
     Raises
     ------
     RecipeError
         When the recipe can't be read or carried out here, or names no model or task and none is
         given.
+    WorkerError
+        When so many workers can't share a batch, or not on this system.
 
     Examples
     --------
@@ -81,13 +87,16 @@ class Compressor:
         folder: str | Path | None = None,
         output: str | Path | None = None,
         callbacks: Sequence[Callback] = (),
+        workers: int = 1,
     ) -> None:
         self.recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
         self._folder = None if folder is None else Path(folder)
         default = None if self._folder is None else self._folder / "result"
         self._output = default if output is None else Path(output)
         _check_possible(self.recipe, self._output)
-        self._callbacks = tuple(callbacks)
+        check_shares(workers, self.recipe.batch_size)
+        _check_teachers(self.recipe, workers)
+        self._callbacks, self._workers = tuple(callbacks), workers
         self.task = task if task is not None else _task(self.recipe)
         self.model = model if model is not None else _model(self.recipe, self.task)
 
@@ -98,6 +107,8 @@ class Compressor:
         ------
         SlimLabError
             When the loss or a gradient is no longer finite, with the step and the first such layer.
+        WorkerError
+            When a worker died or failed; the same run goes on from the last checkpoint.
         ArtifactError
             When the checkpoints in the folder belong to another model or other data, none of them
             is whole, or the recipe was changed in a way that can't be joined to what was done.
@@ -108,7 +119,8 @@ class Compressor:
         """Run step by step; `done` counts training steps, `item` is the latest record.
 
         Stopped early it writes a checkpoint, where there is a folder, and gives the model and the
-        history as they are then.
+        history as they are then; stopped among the exports, the whole result without those that
+        are missing.
 
         Examples
         --------
@@ -130,7 +142,7 @@ class Compressor:
             keep = self.recipe.checkpoint.keep
             checkpoints = Checkpoints(self._folder / CHECKPOINTS, keep)
             identity = {"model": fingerprint(self.model), "task": self.task.fingerprint()}
-        run = Run(scene, self._callbacks, checkpoints, identity)
+        run = Run(scene, self._callbacks, checkpoints, identity, workers=self._workers)
         notes = self._resume(run, checkpoints, identity)
         for note in notes:
             warnings.warn(note, SlimLabWarning, stacklevel=2)
@@ -154,11 +166,27 @@ class Compressor:
             write_outputs(result, self._output)
             if self.recipe.export:
                 # The model is safe by now; a file that does not agree with it takes nothing along.
-                exporting = iter_exports(result, self.task, self._output)
-                exports = yield from _measured(exporting, run)
+                exports = yield from self._exported(result, run)
                 result = replace(result, exports=exports)
                 write_outputs(result, self._output)
         return result
+
+    def _exported(
+        self, result: Compression, run: Run
+    ) -> Generator[Step[Record], None, tuple[ExportReport, ...]]:
+        """Write each format of the recipe into a folder of its name, checked on the test images.
+
+        Stopped early it gives those that are whole.
+        """
+        assert self._output is not None
+        reports: list[ExportReport] = []
+        try:
+            for name in self.recipe.export:
+                exporting = iter_export(result.model, self._output / name, self.task, format=name)
+                reports.append((yield from _measured(exporting, run)))
+        except Stopped:
+            pass
+        return tuple(reports)
 
     def _resume(
         self, run: Run, checkpoints: Checkpoints | None, identity: dict[str, str]
@@ -191,6 +219,19 @@ def _check_possible(recipe: Recipe, output: Path | None) -> None:
             "give folder= or output=."
         )
         raise RecipeError(msg, export=recipe.export)
+
+
+def _check_teachers(recipe: Recipe, workers: int) -> None:
+    """Refuse teachers that several workers can't ask."""
+    for place, strategy in enumerate(recipe.strategies):
+        teachers = strategy.teachers.items() if isinstance(strategy, Distill) else ()
+        for name, teacher in teachers:
+            if workers > 1 and teacher.runtime != "paddle":
+                msg = (
+                    f"Teacher {name!r} of strategy {place} runs on {teacher.runtime}, which "
+                    f"{workers} workers can't share; say `runtime: paddle`, or train with 1 worker."
+                )
+                raise RecipeError(msg, strategy=place, teacher=name, workers=workers)
 
 
 def _task(recipe: Recipe) -> Task:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,9 @@ from paddle.nn import Layer
 from slimlab.artifact import save
 from slimlab.compare import Trial, compare
 from slimlab.compressor.scene import Acted
-from slimlab.export import ExportReport, Parity, iter_export
+from slimlab.export import ExportReport
 from slimlab.recipe import Recipe
-from slimlab.steps import Step
 from slimlab.store import write_folder
-from slimlab.task import Task
 from slimlab.train import History
 
 KIND, VERSION = "compression", 1
@@ -43,7 +40,8 @@ class Compression:
     notes
         What a person should know: checkpoints that were passed over, changes of the recipe.
     exports
-        The files that the recipe asked for, each compared with the model in a fresh process.
+        The files that the recipe asked for, each compared with the model in a fresh process;
+        fewer when the run was stopped while they were written.
 
     Examples
     --------
@@ -69,8 +67,8 @@ class Compression:
 
     @property
     def complete(self) -> bool:
-        """Whether the recipe was carried out to its end."""
-        return self.trial is not None
+        """Whether the recipe was carried out to its end, exports included."""
+        return self.trial is not None and len(self.exports) == len(self.recipe.export)
 
     def to_frame(self) -> pd.DataFrame:
         """The model before and after, as `Comparison.to_frame`; empty when the run was stopped."""
@@ -113,17 +111,6 @@ def write_outputs(compression: Compression, output: Path) -> None:
     }
     facts = {"version": VERSION, **compression.facts()}
     write_folder(output / NUMBERS, KIND, facts, files)
-
-
-def iter_exports(
-    compression: Compression, task: Task, output: Path
-) -> Generator[Step[Parity], None, tuple[ExportReport, ...]]:
-    """Write each format of the recipe into a folder of its name, checked on the test images."""
-    reports: list[ExportReport] = []
-    for name in compression.recipe.export:
-        exporting = iter_export(compression.model, output / name, task, format=name)
-        reports.append((yield from exporting))
-    return tuple(reports)
 
 
 def _export_facts(report: ExportReport) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -20,11 +21,13 @@ from slimlab.compressor.quantizing import Quantizer, follow_on, followed
 from slimlab.compressor.scene import Acted, Actor, Scene
 from slimlab.compressor.timetable import Act, Piece, acts, pieces
 from slimlab.distill import DistillLoss
+from slimlab.distill.distiller import Teacher
 from slimlab.evaluate import image_count, per_image
 from slimlab.recipe import Distill
 from slimlab.steps import Step
 from slimlab.train import Callback, Event, History, Record, Training
 from slimlab.train.snapshot import Snapshot, arrays_of, fill
+from slimlab.train.together import working_together
 from slimlab.train.trainer import Start, Trainer
 
 ACTORS: dict[str, Actor] = {"prune": Pruner(), "quantize": Quantizer()}
@@ -43,6 +46,8 @@ class Run:
         Where the state is written; nowhere when None.
     identity
         Hashes of the first model and of the data, for checkpoints.
+    workers
+        Processes that train together.
     """
 
     def __init__(
@@ -51,8 +56,11 @@ class Run:
         callbacks: Sequence[Callback] = (),
         checkpoints: Checkpoints | None = None,
         identity: dict[str, str] | None = None,
+        *,
+        workers: int = 1,
     ) -> None:
         self.scene = scene
+        self._workers = workers
         self.position = Position()
         self._callbacks, self._checkpoints = tuple(callbacks), checkpoints
         self._identity = dict(identity or {})
@@ -140,17 +148,19 @@ class Run:
         if self._trainer is None:
             self._trainer = self._made(piece)
         trainer, settings = self._trainer, piece.training.build()
-        batches = trainer.batches(epoch, recipe.batch_size, self._batches, skip=self.position.batch)
-        for x, labels in batches:
-            rate = trainer.learning_rate
-            loss, parts = trainer.step(x, labels)
-            at = self.position
-            self.position = replace(at, batch=at.batch + 1, step=at.step + 1)
-            passed = self.position.step / self._batches
-            self._records.append(Record(at.step + 1, passed, loss, rate, parts=parts))
-            self._tell("step")
-            yield self._step(f"epoch {epoch + 1} of {recipe.total_epochs}")
-            self._write_inside()
+        size, count = recipe.batch_size, self._batches
+        batches = partial(trainer.batches, epoch, size, count, skip=self.position.batch)
+        with working_together(trainer, self._workers, batches):
+            for x, labels in batches():
+                rate = trainer.learning_rate
+                loss, parts = trainer.step(x, labels)
+                at = self.position
+                self.position = replace(at, batch=at.batch + 1, step=at.step + 1)
+                passed = self.position.step / self._batches
+                self._records.append(Record(at.step + 1, passed, loss, rate, parts=parts))
+                self._tell("step")
+                yield self._step(f"epoch {epoch + 1} of {recipe.total_epochs}")
+                self._write_inside()
         last = epoch + 1 == recipe.total_epochs
         if (epoch + 1) % settings.evaluate_every == 0 or last:
             yield from self._measure(settings)
@@ -169,7 +179,7 @@ class Run:
     def _made(self, piece: Piece) -> Trainer:
         """Give a trainer for a piece, which may have begun before."""
         recipe, position = self.scene.recipe, self.position
-        teachers: dict[str, Layer] | None = None
+        teachers: dict[str, Teacher] | None = None
         losses: tuple[DistillLoss, ...] | None = None
         since = 0
         if piece.distill is not None:

@@ -3,7 +3,7 @@
 A format is a function from a traced network to the bytes of files (`@export_format("name")`).
 """
 
-from slimlab.export import onnx_files  # noqa: F401 - it registers its formats
+from slimlab.export import onnx_files, paddle_files  # noqa: F401 - they register their formats
 from slimlab.export.exporting import export, iter_export
 from slimlab.export.formats import FORMATS, export_format
 from slimlab.export.parity import Parity

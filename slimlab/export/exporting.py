@@ -55,6 +55,8 @@ def export(
     format
         - `"onnx"`: opset 17, for ONNX Runtime, OpenVINO and others, for any number of images.
         - `"onnx-int8"`: the same for a quantized model; weights are int8 initializers.
+        - `"paddle-float"`: a program and its parameters in float32, in the format of Paddle 1 and
+          2, for Paddle Inference and others that read it; a quantized model computes on its grids.
     images
         Check on so many test images; on all when None.
     runs

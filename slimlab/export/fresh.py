@@ -104,6 +104,7 @@ def loaded(
             stdout=subprocess.PIPE,
             stderr=errors,
             env={**os.environ, "GLOG_minloglevel": "2"},
+            start_new_session=True,  # a Ctrl-C in the terminal is for the parent alone
         )
         fresh = Fresh(process, f"{file.name} in {runtime}", errors)
         try:

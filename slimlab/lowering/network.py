@@ -81,7 +81,7 @@ def _lower_op(op: Op, net: Builder) -> None:
         raise refusal(op, "has no lowering rule")
     net.start(op)
     if net.is_constant(op):
-        _fold(op, net)
+        fold(op, net)
         return
     rule(op, net)
     for value in net.made(op):
@@ -89,8 +89,8 @@ def _lower_op(op: Op, net: Builder) -> None:
             net.refuse(f"its output of shape {list(value.shape)} has no fixed size")
 
 
-def _fold(op: Op, net: Builder) -> None:
-    """Compute an operator whose inputs are all known."""
+def fold(op: Op, net: Builder) -> None:
+    """Work out an operator whose inputs are all known, if it has any."""
     apart = net.apart()
     LOWERINGS[op.name](op, apart)
     wanted = [v for v in apart.made(op) if net.used(v) and apart.known(v) is None]

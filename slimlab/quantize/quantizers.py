@@ -20,6 +20,7 @@ from paddle.nn import Layer
 from slimlab.quantize.config import QuantConfig
 from slimlab.quantize.grid import LEAST, LearnedStep, StraightThrough, largest, on_grid, safe
 from slimlab.quantize.observers import Observer
+from slimlab.workers import agreed_largest, together
 
 
 class Quantizer(Layer):
@@ -138,9 +139,12 @@ class ActivationQuantizer(Quantizer):
         if not self.enabled:
             return x
         if self.dynamic:
-            return self.rounded(x, largest(x, None))
+            scale = largest(x, None)
+            if together():
+                scale = paddle.full([1], agreed_largest(scale.item()))
+            return self.rounded(x, scale)
         if self.training and not self.settled and not self.learned:
-            self._follow(float(x.detach().abs().max()))
+            self._follow(agreed_largest(float(x.detach().abs().max())))
         return self.rounded(x, self.scale)
 
     def calibrated(self) -> None:

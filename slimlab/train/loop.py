@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from slimlab.steps import Step, Stopped, drain
 from slimlab.task import Task
 from slimlab.train.history import History, Record
 from slimlab.train.settings import Event, Training
+from slimlab.train.together import check_shares, working_together
 from slimlab.train.trainer import Start, Trainer
 
 
@@ -33,6 +35,7 @@ def fine_tune(  # noqa: PLR0913 - each is set often enough to have its name here
     distill: Sequence[DistillLoss] | None = None,
     training: Training | None = None,
     first_epoch: int = 0,
+    workers: int = 1,
     progress: bool = True,
 ) -> tuple[Layer, History]:
     """Train a copy of a model.
@@ -67,6 +70,10 @@ def fine_tune(  # noqa: PLR0913 - each is set often enough to have its name here
     first_epoch
         Epochs of training that lie behind: batches and random numbers are those of a longer run
         from there, as in a recipe with several trainings.
+    workers
+        Processes that train together, each on its part of every batch (Linux). Weights and loss are
+        those of one process but for the order in which numbers are added, where the model has no
+        BatchNorm (each worker's own images are normalized together) and no dropout.
     progress
         Show a progress bar.
 
@@ -84,6 +91,8 @@ def fine_tune(  # noqa: PLR0913 - each is set often enough to have its name here
         When a loss doesn't fit the models: before the first step, naming layers and shapes.
     TaskError
         When the model's output doesn't fit the task.
+    WorkerError
+        When a worker dies, fails, or can't be started.
 
     Examples
     --------
@@ -109,6 +118,7 @@ def fine_tune(  # noqa: PLR0913 - each is set often enough to have its name here
         distill=distill,
         training=training,
         first_epoch=first_epoch,
+        workers=workers,
     )
     return drain(steps, progress=progress, title="Fine-tune")
 
@@ -125,6 +135,7 @@ def iter_fine_tune(  # noqa: PLR0913 - the same as fine_tune
     distill: Sequence[DistillLoss] | None = None,
     training: Training | None = None,
     first_epoch: int = 0,
+    workers: int = 1,
 ) -> Generator[Step[History], None, tuple[Layer, History]]:
     """Train step by step; `done` counts training steps, `item` holds the history so far.
 
@@ -150,6 +161,7 @@ def iter_fine_tune(  # noqa: PLR0913 - the same as fine_tune
             f"learning_rate ({learning_rate}) above 0, first_epoch ({first_epoch}) not below 0."
         )
         raise SlimLabError(msg, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
+    check_shares(workers, batch_size, teacher)
     settings = training or Training()
     per_epoch = max(1, len(task.train) // batch_size)
     total = epochs * per_epoch
@@ -170,13 +182,15 @@ def iter_fine_tune(  # noqa: PLR0913 - the same as fine_tune
         tell("start")
         for epoch in range(epochs):
             label = f"epoch {epoch + 1} of {epochs}"
-            for x, labels in trainer.batches(first_epoch + epoch, batch_size, per_epoch):
-                rate = trainer.learning_rate
-                done = len(records)
-                loss, parts = trainer.step(x, labels)
-                records.append(Record(done, done / per_epoch, loss, rate, parts=parts))
-                tell("step")
-                yield Step(done, total, label, History(tuple(records)))
+            batches = partial(trainer.batches, first_epoch + epoch, batch_size, per_epoch)
+            with working_together(trainer, workers, batches):
+                for x, labels in batches():
+                    rate = trainer.learning_rate
+                    loss, parts = trainer.step(x, labels)
+                    done = records[-1].step + 1
+                    records.append(Record(done, done / per_epoch, loss, rate, parts=parts))
+                    tell("step")
+                    yield Step(done, total, label, History(tuple(records)))
             if (epoch + 1) % settings.evaluate_every == 0 or epoch + 1 == epochs:
                 now = records[-1]
                 records[-1] = yield from _measured(trainer.model, task, now, settings, total)
@@ -186,10 +200,15 @@ def iter_fine_tune(  # noqa: PLR0913 - the same as fine_tune
     except Stopped:
         pass
     result = trainer.model
-    for layer, mode in zip(result.sublayers(include_self=True), modes, strict=True):
-        layer.training = mode
-    result.clear_gradients(set_to_zero=False)
+    _leave(result, modes)
     return result, History(tuple(records))
+
+
+def _leave(model: Layer, modes: Sequence[bool]) -> None:
+    """Give layers the modes that they had, and take the gradients away."""
+    for layer, mode in zip(model.sublayers(include_self=True), modes, strict=True):
+        layer.training = mode
+    model.clear_gradients(set_to_zero=False)
 
 
 def _measured(

@@ -28,6 +28,8 @@ from slimlab.train.snapshot import (
     fill_optimizer,
     optimizer_arrays,
 )
+from slimlab.train.together import Together, mark_of, numbers_of
+from slimlab.workers import Group, speaking
 
 Parts = tuple[tuple[str, float], ...]
 STEP, BATCH, ADAPTERS = range(3)  # what is drawn, beside the seed and the place
@@ -90,6 +92,7 @@ class Trainer:
         self._settings = settings
         self._seed = seed
         self._distiller: Distiller | None = None
+        self._together: Together | None = None
         self._task_weight = 1.0
         if losses is not None and (teachers is None or teachers == {}):
             msg = "There are distillation losses but no teacher; give teacher=..."
@@ -171,6 +174,20 @@ class Trainer:
                     x = paddle.to_tensor(self._task.augment(x.numpy(), rng))
             yield x, labels
 
+    def join(self, group: Group | None) -> None:
+        """Take the next steps with others, each on its part of a batch; alone with None."""
+        self._together = None
+        if group is not None:
+            self._together = Together(self._student, self._parameters, group)
+
+    def numbers(self) -> int:
+        """Give how many numbers workers would add in a step, at most."""
+        return numbers_of(self._student, self._parameters)
+
+    def mark(self) -> float:
+        """Give a number that tells whether two workers hold the same weights."""
+        return mark_of([*self._student.state_dict().values(), *self._parameters])
+
     def step(self, x: Tensor, labels: Tensor) -> tuple[float, Parts]:
         """Update the student once.
 
@@ -185,14 +202,15 @@ class Trainer:
             When the loss or a gradient isn't finite, with step and layer as attributes.
         """
         now, rate = self._start.step + self._taken + 1, self.learning_rate
-        with drawing(self._seed, STEP, now):
+        group = None if self._together is None else self._together.group
+        # Workers draw different numbers for their different images.
+        own = (group.rank,) if group is not None and group.rank else ()
+        with drawing(self._seed, STEP, now, *own):
             self._student.train()
-            loss, terms = self._loss(x, labels)
-            value = float(loss)
-            parts = tuple((name, float(term)) for name, term in terms)
+            with speaking(group):
+                value, parts = self._slopes(x, labels)
             if not math.isfinite(value):
                 raise loss_error(self._student, x, parts, value, step=now, learning_rate=rate)
-            loss.backward()
             if not gradients_are_finite(self._parameters):
                 raise gradient_error(self._student, x, value, step=now, learning_rate=rate)
             self._optimizer.step()
@@ -202,6 +220,23 @@ class Trainer:
             if self._averaged is not None:
                 self._averaged.update()
         return value, parts
+
+    def _slopes(self, x: Tensor, labels: Tensor) -> tuple[float, Parts]:
+        """Find the gradients of a batch, alone or together; none for a loss that isn't finite."""
+        together = self._together
+        if together is None:
+            loss, terms = self._loss(x, labels)
+            value, parts = float(loss), tuple((name, float(term)) for name, term in terms)
+            if math.isfinite(value):
+                loss.backward()
+            return value, parts
+        images = len(labels)
+        part, weight = together.group.part(images), together.weight(images)
+        loss, terms = self._loss(x[part], labels[part])
+        loss = loss * weight
+        loss.backward()
+        mine = tuple((name, float(term) * weight) for name, term in terms)
+        return together.add(float(loss), mine, images)
 
     def snapshot(self) -> Snapshot:
         """Give all that the next steps depend on, beside the data, the seed and the step."""

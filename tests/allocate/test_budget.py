@@ -44,32 +44,40 @@ def every_ratio(graph: sl.Graph, levels: int) -> list[list[float]]:
     return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     name=st.sampled_from(["chain", "residual", "depthwise", "concat", "projected residual"]),
     seed=st.integers(0, 10_000),
-    macs=st.floats(0.05, 0.6),
+    macs=st.none() | st.floats(0.05, 0.6),
     params=st.none() | st.floats(0.05, 0.6),
+    size=st.none() | st.floats(0.05, 0.6),
 )
 def test_no_other_ratios_lose_less_and_meet_the_budgets(
-    graphs: dict[str, sl.Graph], name: str, seed: int, macs: float, params: float | None
+    graphs: dict[str, sl.Graph],
+    name: str,
+    seed: int,
+    macs: float | None,
+    params: float | None,
+    size: float | None,
 ) -> None:
     graph = graphs[name]
     scan = random_scan(graph, seed)
+    shares = {"macs": macs, "params": params, "bytes": size}
+    budget = {n: s for n, s in shares.items() if s is not None} or {"bytes": 0.3}
     least = math.inf
     for ratios in product(*every_ratio(graph, 3)):
         seen = sl.preview(graph, dict(zip(graph.layers, ratios, strict=True)), scan)
-        if seen.macs_removed >= macs and seen.params_removed >= (params or 0):
+        if all(getattr(seen, f"{n}_removed") >= share for n, share in budget.items()):
             least = min(least, seen.drop if seen.drop is not None else math.inf)
     search = replace(NO_DOUBT, levels=3)
     if math.isinf(least):
         with pytest.raises(sl.PlanError, match="At most"):
-            sl.ratios_for_budget(graph, scan, macs=macs, params=params, search=search)
+            sl.ratios_for_budget(graph, scan, **budget, search=search)
         return
-    found = sl.ratios_for_budget(graph, scan, macs=macs, params=params, search=search)
+    found = sl.ratios_for_budget(graph, scan, **budget, search=search)
     seen = sl.preview(graph, found, scan)
-    assert seen.macs_removed >= macs - 1e-9
-    assert seen.params_removed >= (params or 0) - 1e-9
+    for n, share in budget.items():
+        assert getattr(seen, f"{n}_removed") >= share - 1e-9
     assert seen.drop == pytest.approx(least, abs=1e-6)
 
 

@@ -38,10 +38,26 @@ def test_the_smallest_common_drop_that_meets_the_budget(
         assert sl.preview(chain, smaller).macs_removed < macs
 
 
-def test_flat_curves_remove_more_than_was_asked_for(chain: sl.Graph) -> None:
+def test_of_flat_curves_all_layers_take_the_same_part_that_is_enough(chain: sl.Graph) -> None:
+    """By hand: no drop at all removes 0.6 of both layers, far more than a tenth of the MACs."""
     scan = table({"a.0": [0.0, 0.0, 5.0], "b.0": [0.0, 0.0, 5.0]}, RATIOS)
     found = sl.ratios_within_drop(scan, graph=chain, macs=0.1)
-    assert found == pytest.approx({"a.0": 0.6, "b.0": 0.6})
+    assert found["a.0"] == pytest.approx(found["b.0"])
+    assert found["a.0"] < 0.1
+    assert 0.1 <= sl.preview(chain, found).macs_removed < 0.2
+    smaller = {name: 0.99 * ratio for name, ratio in found.items()}
+    assert sl.preview(chain, smaller).macs_removed < 0.1
+
+
+def test_a_step_where_curves_are_flat_is_taken_in_part(chain: sl.Graph) -> None:
+    """By hand: at a drop of 2 layer a goes from 0.3 to 0.6 at once; half of it is enough."""
+    scan = table({"a.0": [2.0, 2.0, 50.0], "b.0": [40.0, 60.0, 80.0]}, RATIOS)
+    at_once = sl.preview(chain, sl.ratios_within_drop(scan, 2.0)).macs_removed
+    before = sl.preview(chain, sl.ratios_within_drop(scan, 1.999)).macs_removed
+    wanted = (before + at_once) / 2
+    found = sl.ratios_within_drop(scan, graph=chain, macs=wanted)
+    assert 0.3 < found["a.0"] < 0.6
+    assert wanted <= sl.preview(chain, found).macs_removed < at_once
 
 
 def test_scope_rounds_and_leaves_out(chain: sl.Graph) -> None:

@@ -13,8 +13,9 @@ What a test asks for:
     `lab.open_cells(["1 + 1"])` opens a notebook of those code cells. `lab.run_all(wait=True)`
     returns when the kernel is idle again. Jobs in threads go on after that: wait for what the page
     shows, with `playwright.sync_api.expect`.
-`server`
-    The `Server` alone: its address, token, process and work folder. One for all tests.
+`server`, `app_server`
+    The `Server` alone, of `slimlab lab` or `slimlab app`: its address, token, process and work
+    folder. One for all tests.
 
 Every test here is marked `browser`, and they all run one after the other in the same process. When
 one fails, the page's picture, text, console and requests and the server's log are kept in
@@ -24,16 +25,8 @@ one fails, the page's picture, text, console and requests and the server's log a
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -44,6 +37,7 @@ import nbformat
 import prerequisites
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from servers import START_SECONDS, Server, running
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "test-results" / "browser"
@@ -60,7 +54,6 @@ CHROME_OPTIONS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
-START_SECONDS = 90
 KERNEL_READY = """() => {
     const app = window.jupyterapp, widget = app && app.shell.currentWidget;
     const session = widget && widget.sessionContext && widget.sessionContext.session;
@@ -73,30 +66,6 @@ RUN_ALL = """() => {
     window.jupyterapp.commands.execute('notebook:run-all-cells')
         .finally(() => { window.slimlabRunning = false; });
 }"""
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running `slimlab lab`."""
-
-    url: str  # http://127.0.0.1:PORT
-    printed: str  # the address that it printed, with the token
-    token: str
-    work: Path
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def request(
-        self, path: str, *, token: bool = True, method: str = "GET"
-    ) -> tuple[int, bytes, str]:
-        """Ask the server; give status, body and the address that answered."""
-        headers = {"Authorization": f"token {self.token}"} if token else {}
-        request = urllib.request.Request(self.url + path, headers=headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                return answer.status, answer.read(), answer.url
-        except urllib.error.HTTPError as refusal:
-            return refusal.code, refusal.read(), refusal.url
 
 
 @dataclass
@@ -169,79 +138,20 @@ class Lab:
         (folder / "page.txt").write_text(self.text(), encoding="utf-8")
 
 
-def free_port() -> int:
-    """Give a port of the loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def private_environment(home: Path) -> dict[str, str]:
-    """Give an environment in which nothing of the user's Jupyter is seen or changed."""
-    config = home / "config" / "labconfig"
-    config.mkdir(parents=True)
-    # Cells outside of the window are not in the page otherwise.
-    settings = {"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}
-    (config / "default_setting_overrides.json").write_text(json.dumps(settings))
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "COV_"))}
-    return {
-        **kept,
-        "HOME": str(home),
-        "JUPYTER_CONFIG_DIR": str(home / "config"),
-        "JUPYTER_DATA_DIR": str(home / "data"),
-        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-        "IPYTHONDIR": str(home / "ipython"),
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
-def wait_for_address(process: subprocess.Popen[bytes], log: Path, port: int) -> str:
-    """Wait until the server printed its address and answers there."""
-    until = time.monotonic() + START_SECONDS
-    pattern = re.compile(rf"http://127\.0\.0\.1:{port}/\S*\?token=\w+")
-    while time.monotonic() < until and process.poll() is None:
-        found = pattern.search(log.read_text(errors="replace"))
-        if found:
-            return found.group()
-        time.sleep(0.1)
-    pytest.fail(f"`slimlab lab` printed no address with a token:\n{log.read_text()[-4000:]}")
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a server that was started here, and wait for it."""
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(timeout=20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Run `slimlab lab` as `make lab` does, on a free port and in a home of its own."""
-    folder = tmp_path_factory.mktemp("lab")
-    home, work, log = folder / "home", folder / "work", folder / "server.txt"
-    home.mkdir()
-    port = free_port()
-    command = [sys.executable, "-m", "slimlab.cli", "lab", "--work", str(work)]
-    command += ["--no-browser", "--port", str(port), "--ServerApp.port_retries=0"]
-    command += ["--LabApp.expose_app_in_browser=True"]  # for window.jupyterapp, which tests ask
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=private_environment(home),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        printed = wait_for_address(process, log, port)
-        token = printed.rsplit("token=", 1)[1]
-        yield Server(f"http://127.0.0.1:{port}", printed, token, work, process, log)
-    finally:
-        stop(process)
+    # The last option is for window.jupyterapp, which tests ask.
+    options = ["--ServerApp.port_retries=0", "--LabApp.expose_app_in_browser=True"]
+    with running(tmp_path_factory.mktemp("lab"), "lab", options) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def app_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Run `slimlab app` with the quickstart's network, on a free port and in a home of its own."""
+    with running(tmp_path_factory.mktemp("app"), "app", ["--Voila.port_retries=0"]) as started:
+        yield started
 
 
 @pytest.fixture(scope="package")

@@ -8,51 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
-
-SECONDS = 1000  # Playwright counts milliseconds
-RUN_NEW_CELL = """async (source) => {
-    const app = window.jupyterapp, notebook = app.shell.currentWidget.content;
-    notebook.activeCellIndex = notebook.widgets.length - 1;
-    await app.commands.execute('notebook:insert-cell-below');
-    notebook.activeCell.model.sharedModel.setSource(source);
-    app.commands.execute('notebook:run-cell');
-}"""
-
-
-class Bench:
-    """The workbench on the page, as a person uses it."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.root = page.locator(".slim-kind-workbench")
-        self.job = self.root.locator(".slim-jobbar")
-        self.status = self.root.locator(".slim-status")
-        self.curves = self.root.locator(".slim-curve")
-
-    def open(self, step: str) -> None:
-        self.root.get_by_role("tab", name=step).click()
-
-    def button(self, name: str) -> Locator:
-        return self.root.get_by_role("button", name=name, exact=True)
-
-    def row(self, layer: str) -> Locator:
-        return self.root.locator(f'.slim-row[data-layer="{layer}"]')
-
-    def ratio(self, layer: str) -> float:
-        return float(self.row(layer).get_attribute("data-ratio") or "nan")
-
-    def total(self, name: str) -> Locator:
-        return self.root.locator(f'[data-total="{name}"]')
-
-    def finished(self, message: str, *, status: str = "done", seconds: float = 90) -> None:
-        """Wait for the end of a job, and for what it says."""
-        expect(self.job).to_have_attribute("data-status", status, timeout=seconds * SECONDS)
-        expect(self.status).to_contain_text(message)
-
-    def confirmed(self) -> None:
-        """Wait until the kernel has computed the same numbers as the browser."""
-        expect(self.root.locator(".slim-confirmed")).to_have_attribute("data-confirmed", "yes")
+from bench_page import RUN_NEW_CELL, SECONDS, Bench
+from playwright.sync_api import expect
 
 
 @pytest.fixture
@@ -72,13 +29,6 @@ def bench(lab) -> Bench:
     return bench
 
 
-def scan(bench: Bench, ratios: str, *, images: int) -> None:
-    bench.open("Scan and pick")
-    bench.root.get_by_label("Images").fill(str(images))
-    bench.root.get_by_label("Ratios", exact=True).fill(ratios)
-    bench.button("Scan").click()
-
-
 def test_the_shipped_notebook_shows_every_panel(lab):
     lab.open_notebook("01_quickstart.ipynb")
     lab.run_all(wait=True, seconds=120)
@@ -94,7 +44,7 @@ def test_the_shipped_notebook_shows_every_panel(lab):
 
 def test_scan_stop_resume_while_the_kernel_stays_free(bench):
     # 45 ratios of 12 layers: enough to be stopped in the middle.
-    scan(bench, "0.02:0.9:0.02", images=359)
+    bench.scan("0.02:0.9:0.02", images=359)
     expect(bench.button("Scan")).to_be_disabled()
     expect(bench.curves.nth(1)).to_be_attached(timeout=30 * SECONDS)
     underway = re.compile(r"[\d,]+ / 193,860 images, .+ left")
@@ -130,7 +80,7 @@ def test_scan_stop_resume_while_the_kernel_stays_free(bench):
 
 def test_pick_prune_fine_tune_compare_save(lab, bench):
     page = bench.page
-    scan(bench, "0.3, 0.6", images=100)
+    bench.scan("0.3, 0.6", images=100)
     bench.finished("Scanned 24 cells")
 
     pick_by_hand(bench)

@@ -9,6 +9,7 @@ import pytest
 
 import slimlab as sl
 from slimlab import cli
+from slimlab.export import exporting
 
 RECIPE = """
 version: 1
@@ -65,11 +66,64 @@ def test_a_signal_stops_it_and_the_same_command_goes_on(recipe, tmp_path, capsys
     assert len(count) == 2 * (len(sl.load_task("digits").train) // 128), "no step was done twice"
 
 
+def test_a_signal_among_the_exports_stops_it_and_the_same_command_goes_on(
+    recipe, tmp_path, capsys, monkeypatch
+):
+    recipe.write_text(RECIPE + "export: [onnx]\n")
+    folder, file = tmp_path / "run", tmp_path / "run" / "result" / "onnx" / "model.onnx"
+    original = exporting.iter_parity
+
+    def parity(*arguments, **more):
+        os.kill(os.getpid(), signal.SIGINT)
+        return (yield from original(*arguments, **more))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(exporting, "iter_parity", parity)
+        assert run(recipe, "--checkpoint-dir", folder) == 130
+    said = capsys.readouterr().out
+    assert "Stopped with onnx still to be exported" in said
+    assert "same command goes on" in said
+    assert sl.load(folder / "result" / "model") is not None
+    assert not file.exists()
+    assert run(recipe, "--checkpoint-dir", folder) == 0
+    assert file.exists()
+
+
 def test_what_a_person_should_know_is_told(recipe, tmp_path, capsys):
     assert run(recipe, "--checkpoint-dir", tmp_path / "run") == 0
     recipe.write_text(RECIPE.replace("end_epoch: 2", "end_epoch: 3"))
     assert run(recipe, "--checkpoint-dir", tmp_path / "run") == 0
     assert "slimlab: note: Epoch 2" in capsys.readouterr().err
+
+
+def test_short_tries_every_stage_out_beside_the_run(recipe, tmp_path, capsys):
+    recipe.write_text(RECIPE.replace("end_epoch: 2", "end_epoch: 200"))
+    assert run(recipe, "--checkpoint-dir", tmp_path / "run", "--short") == 0
+    assert "Every stage of the recipe works" in capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
+    assert sl.load(tmp_path / "run-short" / "result" / "model") is not None
+    assert run(recipe, "--output", tmp_path / "out", "--short") == 1
+    assert "Leave out --output" in capsys.readouterr().err
+
+
+def test_task_and_model_of_the_command_line_count(recipe, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe.write_text(RECIPE.replace("digits", "fashion-mnist").replace("vgg", "mobilenet_v1"))
+    sl.save(sl.load_model("vgg", sl.load_task("digits")), "mine")
+    assert run(recipe, "--task", "digits", "--model", "mine", "--short") == 0
+    result = tmp_path / "slimlab-runs" / "small-short" / "result"
+    assert type(sl.load(result / "model")).__name__ == "VGG"
+    assert sl.Recipe.from_yaml(result / "report" / "recipe.yaml").model.artifact == "mine"
+    assert run(recipe, "--task", "digit") == 1
+    assert "'digits'" in capsys.readouterr().err
+
+
+def test_a_name_does_not_lead_elsewhere(recipe, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    recipe.write_text(RECIPE.replace("name: small", "name: ../../é b"))
+    assert run(recipe, "--short") == 0
+    assert [p.name for p in (tmp_path / "here" / "slimlab-runs").iterdir()] == ["-..-é-b-short"]
 
 
 @pytest.mark.parametrize(

@@ -43,12 +43,14 @@ class Screen:
         self._publisher = publisher
         # Each trait: what of the state it shows, and how it is made.
         self._views: dict[str, tuple[tuple[str, ...], Callable[[State], object]]] = {
-            "picked_view": (("picks", "revision", "sensitivity"), self._picked),
+            "picked_view": (("picks", "revision", "sensitivity", "times"), self._picked),
+            "budget_view": (("sensitivity", "times"), self._budget),
             "picks_view": (("picks", "sensitivity"), self._picks),
             "settings_view": (("settings", "chosen"), self._settings),
             "candidates_view": (("candidates", "chosen"), self._candidates),
             "run_view": (("running",), self._run),
-            "comparison_view": (("comparison",), self._comparison),
+            "comparison_view": (("comparison", "candidates"), self._comparison),
+            "offer_view": (("offer",), lambda s: views.offer_view(s.offer)),
             "script_view": (("script",), lambda s: asdict(s.script)),
             "curves_view": (("sensitivity",), lambda s: views.curves_view(s.sensitivity)),
         }
@@ -73,7 +75,7 @@ class Screen:
 
     def preview(self, state: State) -> Preview:
         """What the core predicts for the picked ratios."""
-        return sl.preview(self._graph, state.ratios, state.sensitivity)
+        return sl.preview(self._graph, state.ratios, state.sensitivity, state.times)
 
     def figures(self, state: State) -> list[Figure]:
         """Pictures of what is on the bench, the most advanced first."""
@@ -105,6 +107,9 @@ class Screen:
         pick, origin = state.picks.now, {**state.asked_by, "revision": state.revision}
         return views.picked_view(pick.ratios, self.preview(state), name=pick.name, origin=origin)
 
+    def _budget(self, state: State) -> dict[str, Any]:
+        return views.budget_view(self._graph, state.sensitivity, state.times)
+
     def _picks(self, state: State) -> dict[str, Any]:
         return views.picks_view(state.picks, self._graph, state.sensitivity)
 
@@ -112,7 +117,8 @@ class Screen:
         return views.candidates_view(state.candidates, state.chosen, **self._metric)
 
     def _comparison(self, state: State) -> dict[str, Any]:
-        return views.comparison_view(state.comparison, unit=self._metric["unit"])
+        unit = self._metric["unit"]
+        return views.comparison_view(state.comparison, unit=unit, candidates=state.candidates)
 
     def _run(self, state: State) -> dict[str, Any]:
         name, history, steps = state.running.name, state.running.history, state.running.steps

@@ -27,6 +27,8 @@ class Settings:
         Where Save writes; empty for a folder that is named for the chosen model.
     uniform, drop
         The last uniform ratio and accepted drop (points) that were asked for.
+    remove_macs, remove_bytes, remove_latency
+        Shares of the network that a budget removes; 0 where it is free.
     """
 
     images: int | None = 1000
@@ -38,6 +40,18 @@ class Settings:
     folder: str = ""
     uniform: float = 0.5
     drop: float = 1.0
+    remove_macs: float = 0.5
+    remove_bytes: float = 0.0
+    remove_latency: float = 0.0
+
+    @property
+    def budget(self) -> dict[str, float]:
+        """The shares to remove by the names that the core has for them."""
+        return {
+            "macs": self.remove_macs,
+            "bytes": self.remove_bytes,
+            "latency": self.remove_latency,
+        }
 
     def with_facts(self, facts: Mapping[str, Any]) -> Settings:
         """New settings from those facts of an event that are settings, checked."""
@@ -50,6 +64,7 @@ class Settings:
             "learning_rate": new.learning_rate > 0,
             "uniform": 0 <= new.uniform < 1,
             "drop": new.drop >= 0,
+            **{f"remove_{name}": 0 <= share < 1 for name, share in new.budget.items()},
         }
         for name, good in checks.items():
             if not good:

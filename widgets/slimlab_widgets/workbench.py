@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
 from slimlab.errors import SlimLabError
 from slimlab_widgets import script, works
-from slimlab_widgets.bench import Bench
 from slimlab_widgets.jobs import Work, once
 from slimlab_widgets.panels import describe_history
-from slimlab_widgets.picks import Picks, that_cut
+from slimlab_widgets.picking import Picking
 from slimlab_widgets.settings import folder_for, parse_ratios, write_ratios
 from slimlab_widgets.state import Running, Script
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from slimlab_widgets.state import Candidate
 
 
-class Workbench(Bench):
+class Workbench(Picking):
     """Compress a model by hand: scan, pick, prune, fine-tune, compare, save.
 
     Show it as the last line of a cell. Long work runs beside the kernel, which stays free for other
@@ -46,6 +46,9 @@ class Workbench(Bench):
         A scan to start from, complete or not.
     settings
         What the controls say at first.
+    scans
+        Folder where scans are kept and, after the kernel was restarted, found again; None for one
+        that goes with the kernel.
     run
         How jobs run: in a thread, or `jobs.inline` in scripts and tests.
 
@@ -70,8 +73,8 @@ class Workbench(Bench):
             settings["ratios"] = write_ratios(tuple(settings["ratios"]))
         self.change(**settings)
         asked = self._state.settings
-        ratios, path = parse_ratios(asked.ratios), self._scratch.new_scan()
-        grid = works.Grid(ratios, asked.criterion, asked.images, path=path)
+        ratios = parse_ratios(asked.ratios)
+        grid = works.Grid(ratios, asked.criterion, asked.images, path=self._shelf.new_scan)
         self._jobs.start(works.scan(self.model, self.task, grid, keep=self._keep))
 
     def resume(self) -> None:
@@ -80,53 +83,30 @@ class Workbench(Bench):
         if known is None:
             msg = "There is no scan to resume. Press Scan first."
             raise SlimLabError(msg)
-        grid = works.Grid(known.ratios, known.criterion, known.images, known, self._scratch.scan)
+        path = self._shelf.scan or self._shelf.new_scan()
+        grid = works.Grid(known.ratios, known.criterion, known.images, known, lambda: path)
         self._jobs.start(works.scan(self.model, self.task, grid, keep=self._keep))
+
+    def use_scan(self) -> None:
+        """Take the scan that an earlier kernel left; `resume` measures what it left out."""
+        offer = self._state.offer
+        if offer is None:
+            msg = "There is no scan of this network on the disk. Press Scan."
+            raise SlimLabError(msg)
+        table = offer.sensitivity
+        self._shelf.scan = offer.path
+        self._keep(table)
+        self.change(
+            ratios=write_ratios(table.ratios), criterion=table.criterion, images=table.images
+        )
+
+    def leave_scan(self) -> None:
+        """Don't offer that scan; its file stays."""
+        self._update(lambda s: replace(s, offer=None))
 
     def stop(self) -> None:
         """Stop the running job and keep what it has so far."""
         self._jobs.stop()
-
-    def pick_uniform(self, ratio: float) -> None:
-        """Give every layer the same pruning ratio."""
-        ratios = sl.uniform_ratios(self.graph, ratio=ratio)
-        call = f"sl.uniform_ratios(graph, ratio={ratio!r})"
-        self._pick(ratios, f"uniform {ratio:.2f}", call)
-        self.change(uniform=ratio)
-
-    def pick_drop(self, drop: float) -> None:
-        """Give each layer the largest ratio whose predicted drop is at most `drop` points."""
-        if self._state.sensitivity is None:
-            msg = "An accepted drop needs a sensitivity. Press Scan first."
-            raise SlimLabError(msg)
-        ratios = sl.ratios_within_drop(self._state.sensitivity, drop=drop)
-        call = f"sl.ratios_within_drop(sensitivity, drop={drop!r})"
-        self._pick(that_cut(ratios, self.graph), f"drop at most {drop:g}", call)
-        self.change(drop=drop)
-
-    def clear(self) -> None:
-        """Prune nothing."""
-        self._pick({}, "picked")
-
-    def undo(self) -> None:
-        """Go back to what was picked before."""
-        self._set_picks(Picks.undo)
-
-    def redo(self) -> None:
-        """Go forward again after `undo`."""
-        self._set_picks(Picks.redo)
-
-    def keep(self, name: str = "") -> None:
-        """Give the picked ratios a name, under which `take` picks them again."""
-        self._set_picks(lambda picks: picks.keep(name))
-
-    def take(self, name: str) -> None:
-        """Pick the ratios that were given this name."""
-        self._set_picks(lambda picks: picks.take(name))
-
-    def forget(self, name: str) -> None:
-        """Forget the ratios of this name."""
-        self._set_picks(lambda picks: picks.forget(name))
 
     def prune(self, name: str | None = None) -> None:
         """Cut the picked ratios out of a copy of the model, which becomes a candidate."""
@@ -211,6 +191,17 @@ class Workbench(Bench):
         write = lambda: sl.save(candidate.model, where)  # noqa: E731
         self._jobs.start(Work("save", "Saving", lambda: once(write, where), done))
 
+    def report(self, path: str | None = None) -> None:
+        """Write what was compared as one HTML page, `report.html` beside the notebook."""
+        state, where = self._state, Path((path or "").strip() or "report.html")
+        title = f"{self.heading_view['model']} on {self.task.name}"
+
+        def done(written: Path, _partial: bool) -> str:
+            return f"Wrote the report to {written.resolve()}."
+
+        write = lambda: works.report(state, self.graph, where, title)  # noqa: E731
+        self._jobs.start(Work("report", "Writing the report", lambda: once(write), done))
+
     def code(self, name: str | None = None) -> str:
         """Python that makes a candidate again, bit for bit, without the workbench."""
         candidate = self._state.candidate(name)
@@ -229,18 +220,18 @@ class Workbench(Bench):
     def _source(self) -> script.Source:
         return script.Source.of(self.model, self.task)
 
-    def change(self, **settings: Any) -> None:
-        """Change what the controls say."""
-        self._update(lambda s: replace(s, settings=s.settings.with_facts(settings)))
-
     def handle(self, event: str, facts: Mapping[str, Any]) -> None:
         """Carry out a click: each is one of the methods above."""
         actions: dict[str, Callable[..., object]] = {
             "scan": self.scan,
             "resume": self.resume,
+            "use_scan": self.use_scan,
+            "leave_scan": self.leave_scan,
             "stop": self.stop,
             "uniform": lambda value: self.pick_uniform(value),
             "drop": lambda value: self.pick_drop(value),
+            "budget": self.pick_budget,
+            "times": self.measure_times,
             "clear": lambda value: self.clear(),
             "ratios": self._move,
             "undo": self.undo,
@@ -254,6 +245,8 @@ class Workbench(Bench):
             "compare": self.compare,
             "choose": self.choose,
             "save": self.save,
+            "report": self.report,
+            "reuse": self.reuse,
             "code": self.code,
             "recipe": self.recipe,
             "settings": self.change,

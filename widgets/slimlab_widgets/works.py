@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
-from slimlab.errors import PlanError
+from slimlab.allocate import Budget, allocate_budget
+from slimlab.errors import PlanError, SlimLabError
 from slimlab.steps import Step, Stopped
 from slimlab_widgets.jobs import Steps, Work
 from slimlab_widgets.script import Pruned, Tuned
@@ -22,7 +23,7 @@ from slimlab_widgets.state import BASELINE, Candidate, State
 if TYPE_CHECKING:
     from paddle.nn import Layer
 
-    from slimlab import Graph, History, Sensitivity, Task, Trial
+    from slimlab import Graph, History, Ratios, Sensitivity, Task, Trial
 
 # Steps that the bar is divided into for each model that is measured.
 _UNITS = 100
@@ -30,13 +31,13 @@ _UNITS = 100
 
 @dataclass(frozen=True)
 class Grid:
-    """What a scan measures, what is known already, and the file that keeps what it measures."""
+    """What a scan measures, what is known already, and what gives the file that keeps it."""
 
     ratios: tuple[float, ...]
     criterion: str
     images: int | None
     known: Sensitivity | None = None
-    path: Path | None = None
+    path: Callable[[], Path | None] = lambda: None
 
 
 def scan(
@@ -64,10 +65,24 @@ def scan(
             criterion=grid.criterion,
             images=grid.images,
             known=grid.known,
-            path=grid.path,
+            path=grid.path(),
         )
 
     return Work("scan", "Scanning", steps, done, lambda step: put(step.item))
+
+
+def for_budget(graph: Graph, state: State, budget: Budget) -> Ratios:
+    """The ratios of least predicted drop that meet a budget.
+
+    Raises
+    ------
+    SlimLabError
+        When nothing was scanned, or the budget can't be met.
+    """
+    if state.sensitivity is None:
+        msg = "A budget needs a sensitivity: it says which layers to spare. Press Scan first."
+        raise SlimLabError(msg)
+    return allocate_budget(graph, state.sensitivity, budget).ratios
 
 
 def prune(model: Layer, graph: Graph, state: State, name: str) -> Candidate:
@@ -83,7 +98,7 @@ def prune(model: Layer, graph: Graph, state: State, name: str) -> Candidate:
         msg = "All pruning ratios are 0: there is nothing to prune. Pick ratios first."
         raise PlanError(msg)
     plan = sl.plan_pruning(model, graph, ratios, criterion=state.settings.criterion)
-    preview = sl.preview(graph, ratios, state.sensitivity)
+    preview = sl.preview(graph, ratios, state.sensitivity, state.times)
     deed = Pruned(ratios, state.settings.criterion, state.picks.now.call)
     return Candidate(name, sl.prune(model, plan), ratios, preview, deeds=(deed,))
 
@@ -113,6 +128,33 @@ def tuned(candidate: Candidate, model: Layer, history: History, deed: Tuned) -> 
         deeds=(*candidate.deeds, deed),
         epochs=round(candidate.epochs + epochs, 2),
         score=score,
+    )
+
+
+def report(state: State, graph: Graph, path: Path, title: str) -> Path:
+    """Write up what was compared, with what was done to each model.
+
+    Raises
+    ------
+    SlimLabError
+        When nothing was compared yet.
+    """
+    if state.comparison is None:
+        msg = "There is nothing to report yet. Press Compare first."
+        raise SlimLabError(msg)
+    names = {trial.name for trial in state.trials}
+    accounts = {
+        c.name: sl.Account(tuple(deed.said() for deed in c.deeds), ratios=c.ratios)
+        for c in state.candidates
+        if c.name in names
+    }
+    return sl.report(
+        state.comparison,
+        path,
+        title=title,
+        accounts=accounts,
+        sensitivity=state.sensitivity,
+        graph=graph,
     )
 
 

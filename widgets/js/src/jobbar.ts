@@ -4,7 +4,7 @@ import { attrs, h, show, text } from "./dom";
 import { seconds, whole } from "./format";
 import type { JobView } from "./types";
 
-const UNITS: Record<string, string> = { scan: "images", "fine-tune": "steps" };
+const UNITS: Record<string, string> = { scan: "images", "fine-tune": "steps", times: "shapes" };
 
 export class JobBar implements Panel {
   readonly el: HTMLElement;

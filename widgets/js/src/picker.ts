@@ -1,11 +1,13 @@
 // Curves, sliders and totals as one: a change in any of them shows in all at once, and the kernel confirms it a moment later.
+import { Budget } from "./budget";
 import { Context, type Panel, button, field, setInput } from "./context";
 import { type Prediction, predict } from "./cost";
 import { CurvesPlot } from "./curves";
 import { h } from "./dom";
 import { type Hand, handOf } from "./hand";
 import { History } from "./history";
-import { bytes, count, fixed, removed } from "./format";
+import { bytes, count, fixed, ms, removed } from "./format";
+import { NetworkMap } from "./map";
 import { LayerStrip } from "./strip";
 import type { CurvesView, GraphView, PickedView, PreviewView, SettingsView } from "./types";
 
@@ -19,9 +21,13 @@ export class Picker implements Panel {
   private uniform = h("input", { type: "number", min: 0, max: 0.95, step: 0.05, value: 0.5, "data-key": "uniform" });
   private drop = h("input", { type: "number", min: 0, max: 100, step: 0.5, value: 1, "data-key": "drop" });
   private dropButton: HTMLButtonElement;
+  private budget: Budget | null = null;
+  private map: NetworkMap | null = null;
 
-  constructor(private ctx: Context) {
-    const select = (layer: string) => this.select(layer);
+  /** `whole`: the kernel behind it also has a solver and a stopwatch, as the workbench has. */
+  constructor(private ctx: Context, whole = false) {
+    const select = (layer: string) => ctx.select(layer);
+    ctx.onSelect(() => this.draw());
     this.hand = handOf(String(ctx.model.get("key") ?? ""));
     this.hand.attach(ctx, () => this.soon());
     const ratio = (layer: string, value: number) => this.hand.set(layer, value);
@@ -37,7 +43,9 @@ export class Picker implements Panel {
       h("span", { class: "slim-gap" }),
       button("Clear", "clear", "Prune nothing: all ratios back to 0", () => this.preset("clear", 0)));
     const history = new History(ctx, this.hand);
-    this.el = h("div", { class: "slim-picker" }, presets, history.el, h("div", { class: "slim-two" }, this.plot.el, this.strip.el), this.totals);
+    if (whole) this.map = new NetworkMap(ctx, this.hand);
+    if (whole) this.budget = new Budget(ctx, () => this.hand.flush());
+    this.el = h("div", { class: "slim-picker" }, presets, this.budget?.el ?? "", history.el, h("div", { class: "slim-two" }, this.plot.el, this.strip.el), this.totals, this.map?.el ?? "");
     // Before a slider gets the key, which keeps all keys to itself.
     this.el.addEventListener("keydown", (e) => history.key(e), { capture: true });
     ctx.watch(["curves", "graph"], () => this.draw());
@@ -56,12 +64,6 @@ export class Picker implements Panel {
     this.ctx.send(event, { value });
   }
 
-  private select(layer: string): void {
-    if (this.ctx.memory.selected === layer) return;
-    this.ctx.memory.selected = layer;
-    this.draw();
-  }
-
   /** Many pointer moves in one frame are drawn once. */
   private soon(): void {
     if (typeof requestAnimationFrame === "undefined") this.draw();
@@ -75,6 +77,7 @@ export class Picker implements Panel {
     if (!memory.selected && curves.curves?.length) memory.selected = curves.curves[0].layer;
     this.plot.update(curves, this.hand.ratios, memory.selected);
     this.strip.update(cost, curves, this.hand.ratios, memory.selected);
+    this.map?.update();
     this.dropButton.disabled = !curves.curves?.length;
     if (cost) this.drawTotals(predict(cost, this.hand.ratios, curves), predict(cost, {}, curves));
   }
@@ -86,12 +89,18 @@ export class Picker implements Panel {
     const cell = (name: string, was: number, is: number, form: (x: number) => string) =>
       h("span", { class: "slim-total", "data-total": name.toLowerCase(), "data-value": is }, h("b", {}, name),
         h("span", {}, was === is ? form(is) : `${form(was)} → ${form(is)}`), h("em", {}, was === is ? "" : removed(was, is)));
+    const share = (was: number, is: number) => (was > 0 ? 1 - is / was : 0);
+    const time = preview?.latency ?? null;
+    this.budget?.mark({ macs: share(before.macs, now.macs), bytes: share(before.bytes, now.bytes), latency: fresh && time !== null ? preview!.latency_removed ?? null : null });
     const drop = now.drop === null ? "scan first" : `${fixed(now.drop, 1)} points`;
     const left = now.unmeasured ? ` (${now.unmeasured} picked layers not scanned)` : "";
     this.totals.replaceChildren(
       cell("MACs", before.macs, now.macs, count),
       cell("Parameters", before.params, now.params, count),
       cell("Bytes", before.bytes, now.bytes, bytes),
+      // The browser has no table of times: the kernel's answer is awaited.
+      time === null ? "" : h("span", { class: "slim-total", "data-total": "latency", "data-value": fresh ? time : "", title: "Predicted from the measured times of the layers" },
+        h("b", {}, "Latency"), h("span", {}, fresh ? ms(time) : "…"), h("em", {}, fresh && preview!.latency_removed ? `${fixed(-100 * preview!.latency_removed, 0)} %` : "")),
       h("span", { class: "slim-total", "data-total": "drop", "data-value": now.drop ?? "", title: "Predicted from the drops of the single layers: an estimate, before fine-tuning" },
         h("b", {}, "Predicted drop"), h("span", {}, drop + left)),
       h("span", { class: "slim-confirmed", "data-confirmed": agrees ? "yes" : fresh ? "no" : "waiting",

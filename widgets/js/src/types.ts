@@ -30,6 +30,8 @@ export interface LayerRow {
 export interface GraphView {
   cost?: Cost;
   layers?: LayerRow[];
+  /** Name and kind of each node ("input", "layer", "join", "output"), and numbers of the nodes that edges join. */
+  wiring?: { nodes: [string, string][]; edges: [number, number][] };
   totals?: { macs: number; params: number; bytes: number; macs_share: number; params_share: number };
 }
 
@@ -70,7 +72,16 @@ export interface PreviewView {
   params: number;
   bytes: number;
   drop: number | null;
+  /** Milliseconds, and the share of them that is gone; null before the layers were timed. */
+  latency?: number | null;
+  latency_removed?: number | null;
   widths: Record<string, [number, number]>;
+}
+
+export interface BudgetView {
+  /** Largest share that the scanned ratios can remove; null for latency before it was timed. */
+  reach?: { macs: number; bytes: number; latency: number | null };
+  times?: { runtime: string; batch: number; threads: number; whole: number; error: number | null; warning: string } | null;
 }
 
 export interface PickedView {
@@ -89,6 +100,16 @@ export interface PicksView {
   undo?: string | null;
   redo?: string | null;
   snapshots?: { name: string; macs: number; drop: number | null }[];
+}
+
+/** A scan that an earlier kernel left on the disk; empty without. */
+export interface OfferView {
+  when?: number;
+  measured?: number;
+  planned?: number;
+  complete?: boolean;
+  images?: number;
+  criterion?: string;
 }
 
 export interface ScriptView {
@@ -123,6 +144,9 @@ export interface SettingsView {
   folder?: string;
   uniform?: number;
   drop?: number;
+  remove_macs?: number;
+  remove_bytes?: number;
+  remove_latency?: number;
 }
 
 export interface CandidateView {
@@ -133,6 +157,7 @@ export interface CandidateView {
   drop: number | null;
   epochs: number;
   score: number | null;
+  ratios?: Record<string, number>;
 }
 
 export interface CandidatesView {
@@ -148,6 +173,9 @@ export interface RunChart {
   unit?: string;
   loss?: [number, number][];
   score?: [number, number][];
+  rate?: [number, number][];
+  /** Passes over the training data so far. */
+  epoch?: number;
   steps?: number;
 }
 
@@ -162,6 +190,9 @@ export interface TrialRow {
   latency_low: number | null;
   latency_high: number | null;
   pareto: boolean;
+  /** Drops in points: predicted before the cut, and measured right after it; null where not known. */
+  predicted?: number | null;
+  cut_drop?: number | null;
 }
 
 export interface ComparisonView {

@@ -45,7 +45,7 @@ function header(ctx: Context): HTMLElement {
 interface Step { id: string; name: string; panel: HTMLElement; note: () => string }
 
 function steps(ctx: Context): Step[] {
-  const pick = h("div", {}, new ScanControls(ctx).el, new Picker(ctx).el, new PruneControls(ctx).el);
+  const pick = h("div", {}, new ScanControls(ctx).el, new Picker(ctx, true).el, new PruneControls(ctx).el);
   return [
     { id: "layers", name: "1 Layers", panel: new Layers(ctx).el, note: () => "" },
     { id: "pick", name: "2 Scan and pick", panel: pick, note: () => (ctx.get<CurvesView>("curves").complete ? "✓" : "") },

@@ -1,0 +1,33 @@
+"""Floor 2. The formats of Paddle itself: a program and its parameters."""
+
+from __future__ import annotations
+
+from slimlab.export.formats import BATCHES, Subject, Written, export_format
+from slimlab.export.outputs import layer_values
+from slimlab.legacy import FLOAT, Style, any_batch, describe, params_bytes, program_bytes
+from slimlab.lowering import value_names
+
+PROGRAM, PARAMS = "model.pdmodel", "model.pdiparams"
+RUNTIME = "paddle-inference"
+LINES = (
+    "import paddle",
+    f'config = paddle.inference.Config("{PROGRAM}", "{PARAMS}")',
+    "logits = paddle.inference.create_predictor(config).run([paddle.to_tensor(images)])[0].numpy()",
+)
+
+
+@export_format("paddle-float", runtime=RUNTIME, timed=(RUNTIME,), quantized=False, lines=LINES)
+def write_float(subject: Subject) -> Written:
+    """Everything is stored as float32; a weight on a grid has the values of the grid."""
+    return written(subject, FLOAT)
+
+
+def written(subject: Subject, style: Style) -> Written:
+    """The two files, for any number of images."""
+    first, second = (describe(program, subject.model, style) for program in subject.programs)
+    network = any_batch(first, second, BATCHES)
+    names = value_names(subject.programs[0])
+    made = {name for node in network.nodes for name in node.makes}
+    values = layer_values(subject.programs[0])
+    layers = {layer: names[v.id] for layer, v in values.items() if names.get(v.id) in made}
+    return Written({PROGRAM: program_bytes(network), PARAMS: params_bytes(network)}, layers)

@@ -1,0 +1,111 @@
+"""`slimlab app`: the workbench as a page of its own, open to nobody without the token."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from bench_page import SECONDS, Bench
+from playwright.sync_api import Page, expect
+
+LOOPBACK = {"127.0.0.1", "::1"}
+
+
+@pytest.fixture
+def asked(page: Page) -> list[str]:
+    """What the page asked for and got."""
+    answered: list[str] = []
+    page.on("requestfinished", lambda request: answered.append(request.url))
+    return answered
+
+
+@pytest.fixture
+def bench(page: Page, app_server, asked) -> Iterator[Bench]:
+    """Open the page as the printed address does."""
+    page.goto(app_server.printed)
+    bench = Bench(page)
+    expect(bench.root).to_be_visible(timeout=90 * SECONDS)
+    yield bench
+    page.goto("about:blank")  # ends its kernel
+
+
+def test_refuses_without_the_token_or_with_another(app_server):
+    for path in ("/", "/?token=0"):
+        _, body, landed = app_server.request(path, token=False)
+        assert urlsplit(landed).path == "/login"
+        assert b"slim" not in body
+    (app_server.work / "picture.png").write_bytes(b"mine")
+    for name in ("app-resnet20-digits.ipynb", "picture.png"):
+        assert app_server.request(f"/voila/files/{name}", token=False)[0] == 403
+    kernels = "/api/kernels/00000000-0000-0000-0000-000000000000"
+    assert app_server.request(kernels, token=False)[0] == 403
+
+
+def test_listens_on_this_machine_only(app_server):
+    process = psutil.Process(app_server.process.pid)
+    addresses = set()
+    for member in [process, *process.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):  # a kernel that ends meanwhile
+            addresses |= {
+                connection.laddr.ip
+                for connection in member.net_connections(kind="inet")
+                if connection.status == psutil.CONN_LISTEN
+            }
+    assert addresses
+    assert addresses <= LOOPBACK
+
+
+def test_the_token_is_in_no_command_line_and_not_written_twice(app_server):
+    process = psutil.Process(app_server.process.pid)
+    assert app_server.token not in " ".join(process.cmdline())
+    assert app_server.log.read_text(errors="replace").count(app_server.token) == 1
+
+
+def test_slider_scan_prune_and_compare_on_the_page(bench, asked):
+    expect(bench.root.locator(".slim-model")).to_have_text("ResNet20")
+    expect(bench.page.get_by_text("sl.load_model")).to_have_count(0)  # no code
+    bench.open("Scan and pick")
+    before = float(bench.total("macs").get_attribute("data-value") or "nan")
+    slider = bench.root.get_by_role("slider", name="Pruning ratio of stem").last
+    slider.focus()
+    for _ in range(4):
+        slider.press("ArrowRight")
+    expect(bench.row("stem")).to_have_attribute("data-ratio", "0.2")
+    assert float(bench.total("macs").get_attribute("data-value") or "nan") < before
+    bench.confirmed()
+
+    bench.scan("0.3, 0.6", images=100)
+    bench.finished("Scanned 24 cells")
+    expect(bench.curves).to_have_count(12)
+    bench.button("Prune").click()
+    bench.finished("Pruned 'picked'")
+    bench.open("Compare and save")
+    bench.button("Compare").click()
+    bench.finished("Compared 2 models")
+    table = bench.root.get_by_role("table", name="Comparison of the models")
+    expect(table.locator("tbody tr")).to_have_count(2)
+    # Nothing was answered from elsewhere.
+    hosts = {urlsplit(url).hostname for url in asked if url.startswith("http")}
+    assert hosts == {"127.0.0.1"}
+
+
+def test_two_tabs_are_two_benches(bench, app_server):
+    """Each page has a kernel of its own: what is done on one does not show on the other."""
+    bench.open("Scan and pick")
+    other_page = bench.page.context.new_page()
+    other_page.goto(app_server.printed)
+    other = Bench(other_page)
+    expect(other.root).to_be_visible(timeout=90 * SECONDS)
+    other.open("Scan and pick")
+    bench.root.get_by_label("Uniform ratio").fill("0.5")
+    bench.button("Set uniform").click()
+    expect(bench.row("stem")).to_have_attribute("data-ratio", "0.5")
+    other.root.get_by_label("Uniform ratio").fill("0.25")
+    other.button("Set uniform").click()
+    expect(other.row("stem")).to_have_attribute("data-ratio", "0.25")
+    bench.confirmed()
+    expect(bench.row("stem")).to_have_attribute("data-ratio", "0.5")
+    other_page.close()
