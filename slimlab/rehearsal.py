@@ -25,6 +25,7 @@ from slimlab.surgery import Scratch
 TOLERANCE = 1e-3  # relative, float32, in a network that was cut to a few channels
 SHARE = 0.3  # of the channels kept in the larger of the two cuts
 MOST_CUTS = 48
+VARIETY = 5  # different numbers of channels that groups of one width are cut to
 _SIZE_NAMES = frozenset({"shape", "size", "numel", "ndim", "rank", "dim"})
 Item = TypeVar("Item")
 Removed = dict[tuple[str, int], list[NDArray[np.int64]]]
@@ -97,6 +98,7 @@ class Rehearsal:
         self.inputs = inputs
         self.shapes = list(shapes)
         self.left = MOST_CUTS
+        self.suspicious = False
         # Code that reads sizes may take another path for any smaller one: compare with the whole.
         self.whole = reads_sizes(model)
         self._own: dict[str, NDArray[np.float32]] = {}
@@ -106,16 +108,24 @@ class Rehearsal:
         """Cut these groups; give what went wrong in words, `""` when nothing did."""
         if not groups:
             return ""
-        if not self.left:
+        if self.left < 1:
             return "it was not tried: too many other layers had failed"
+        found = self._try(groups, 0)
+        if found or not self.suspicious:
+            self.suspicious = self.suspicious or bool(found)
+            return found
+        # Code that fails somewhere may fit elsewhere by chance: other numbers of channels.
+        return self._try(groups, 1)
+
+    def _try(self, groups: Collection[ChannelGroup], turn: int) -> str:
         self.left -= 1
         few: Removed = {}
         more: Removed = {}
-        rng = np.random.default_rng(0)
-        for group in groups:
-            wide = max(2, round(SHARE * group.width))
+        rng = np.random.default_rng(turn)
+        for n, group in enumerate(groups):
+            small, wide = _widths(group.width, 2 * n if turn else n)
             order = rng.permutation(group.width)
-            _remove(few, group, order[max(1, wide // 2) :])
+            _remove(few, group, order[small:])
             if not self.whole:
                 _remove(more, group, order[wide:])
         names = dict.fromkeys(name for name, _ in few)
@@ -172,6 +182,20 @@ class Rehearsal:
         if sorted(a.shape for a in found) != sorted(self.shapes):
             return "the shape of the output changes"
         return ""
+
+
+def _widths(width: int, turn: int) -> tuple[int, int]:
+    """How many channels the two cuts leave of a group.
+
+    Groups of one width are cut to different ones, or code that takes one's size for another's
+    would pass.
+    """
+    wide = max(2, round(SHARE * width))
+    half = max(1, wide // 2)
+    if half > VARIETY:
+        return half - turn % VARIETY, wide
+    small = 1 + turn % min(width - 1, VARIETY)
+    return small, min(width, max(wide, small + 1))
 
 
 def _remove(removed: Removed, group: ChannelGroup, gone: NDArray[np.int64]) -> None:

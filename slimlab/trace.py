@@ -19,8 +19,10 @@ from paddle import Tensor
 from paddle.nn import Layer
 from paddle.static import InputSpec
 
+from slimlab import stand_ins
 from slimlab.errors import TaskError, UnsupportedOpError
 from slimlab.layers import Tensors, evaluating
+from slimlab.stand_ins import standing_in
 
 Shape = tuple[int, ...]
 # What PIR attaches to every operator and no rule needs; the call stack alone is most of the cost.
@@ -35,7 +37,7 @@ _FUNCTIONS = tuple(
     f"{_PADDLE}/{name}/".replace(chr(92), "/")
     for name in ("tensor", "nn/functional", "base", "utils", "amp", "pir")
 )
-_OURS = str(Path(__file__))
+_OURS = (str(Path(__file__)), str(Path(stand_ins.__file__)))
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Op:
             found = _PLACE.match(self.stack[n])
             if found and _is_users(found[1]):
                 code = self.stack[n + 1].strip() if n + 1 < len(self.stack) else ""
-                return f"{found[1].replace(chr(92), '/').rpartition('/')[2]}:{found[2]}", code
+                return f"{_slashed(found[1]).rpartition('/')[2]}:{found[2]}", code
         return "", ""
 
     @property
@@ -109,8 +111,8 @@ class Op:
         """File of the innermost code that is neither Paddle's functions nor its machinery."""
         for line in reversed(self.stack):
             found = _PLACE.match(line)
-            if found and not found[1].replace(chr(92), "/").startswith(_FUNCTIONS):
-                return found[1].replace(chr(92), "/")
+            if found and found[1] not in _OURS and not _slashed(found[1]).startswith(_FUNCTIONS):
+                return _slashed(found[1])
         return ""
 
     @property
@@ -125,15 +127,19 @@ class Op:
         What Paddle's functions do among themselves follows the sizes they are given.
         """
         files = [found[1] for line in self.stack if (found := _PLACE.match(line))]
-        inner = [f.replace(chr(92), "/") for f in files if not f.startswith(_DECORATORS)]
+        inner = [_slashed(f) for f in files if f not in _OURS and not f.startswith(_DECORATORS)]
         while inner and inner[-1].startswith(_TENSOR):
             inner.pop()
         return bool(inner) and _is_users(inner[-1])
 
 
+def _slashed(file: str) -> str:
+    return file.replace(chr(92), "/")
+
+
 def _is_users(file: str) -> bool:
     """Whether a file holds a network, not the machinery that runs or traces it."""
-    return file != _OURS and (not file.startswith(_PADDLE) or file.startswith(_MODELS))
+    return file not in _OURS and (not file.startswith(_PADDLE) or file.startswith(_MODELS))
 
 
 @dataclass(frozen=True)
@@ -157,7 +163,7 @@ class Program:
     held: Mapping[int, Tensor] = field(default_factory=dict)
 
 
-class _Traced(Layer):
+class _Converted(Layer):
     """Stands between `to_static` and the model, whose own `forward` must stay as it is."""
 
     def __init__(self, model: Layer) -> None:
@@ -166,6 +172,44 @@ class _Traced(Layer):
 
     def forward(self, inputs: Sequence[Tensor]) -> Any:
         return self.model(*inputs)
+
+
+@paddle.jit.not_to_static
+def _as_it_is(model: Layer, inputs: Sequence[Tensor]) -> Any:
+    return model(*inputs)
+
+
+class _Plain(_Converted):
+    """The same, with the model's code run as it is, not converted first.
+
+    Paddle's conversion knows `if` and `while` over values, but not all of Python, and it needs the
+    source.
+    """
+
+    def forward(self, inputs: Sequence[Tensor]) -> Any:
+        return _as_it_is(self.model, inputs)
+
+
+def _concrete(model: Layer, inputs: Sequence[Tensor]) -> Any:
+    """Paddle's program of a model in evaluation mode; the first way's error where both fail."""
+    specs = [InputSpec(shape=list(x.shape), dtype=x.dtype) for x in inputs]
+    first: Exception | None = None
+    for way in (_Converted, _Plain):
+        wrapped = way(model)
+        wrapped.eval()
+        try:
+            static = paddle.jit.to_static(wrapped, full_graph=True, input_spec=[specs])
+            return static.forward.concrete_program
+        except Exception as error:
+            first = first or error
+    told = [line for line in str(first).strip().splitlines() if line.strip()] or [""]
+    msg = (
+        f"{type(model).__name__} can't be traced with an input of shape "
+        f"{[list(x.shape) for x in inputs]}: {type(first).__name__}: {told[-1].strip()} "
+        "Check that model(example) runs and that forward() has no control flow over "
+        "tensor values."
+    )
+    raise UnsupportedOpError(msg, model=type(model).__name__) from first
 
 
 def trace_program(model: Layer, example: Tensor | Sequence[Tensor]) -> Program:
@@ -186,24 +230,10 @@ def trace_program(model: Layer, example: Tensor | Sequence[Tensor]) -> Program:
         When the example is no tensor.
     """
     inputs = as_inputs(example)
-    specs = [InputSpec(shape=list(x.shape), dtype=x.dtype) for x in inputs]
     held = model.state_dict()
     names = {held[name].name: name for name in Tensors.of(model).slots}
-    with evaluating(model):
-        wrapped = _Traced(model)
-        wrapped.eval()
-        try:
-            static = paddle.jit.to_static(wrapped, full_graph=True, input_spec=[specs])
-            concrete = static.forward.concrete_program
-        except Exception as error:
-            first = str(error).strip().splitlines()[-1] if str(error).strip() else ""
-            msg = (
-                f"{type(model).__name__} can't be traced with an input of shape "
-                f"{[list(x.shape) for x in inputs]}: {type(error).__name__}: {first} "
-                "Check that model(example) runs and that forward() has no control flow over "
-                "tensor values."
-            )
-            raise UnsupportedOpError(msg, model=type(model).__name__) from error
+    with evaluating(model), standing_in():
+        concrete = _concrete(model, inputs)
     return _read(concrete, names)
 
 

@@ -49,7 +49,8 @@ class Screen:
             "settings_view": (("settings", "chosen"), self._settings),
             "candidates_view": (("candidates", "chosen"), self._candidates),
             "run_view": (("running",), self._run),
-            "comparison_view": (("comparison",), self._comparison),
+            "comparison_view": (("comparison", "candidates"), self._comparison),
+            "offer_view": (("offer",), lambda s: views.offer_view(s.offer)),
             "script_view": (("script",), lambda s: asdict(s.script)),
             "curves_view": (("sensitivity",), lambda s: views.curves_view(s.sensitivity)),
         }
@@ -116,7 +117,8 @@ class Screen:
         return views.candidates_view(state.candidates, state.chosen, **self._metric)
 
     def _comparison(self, state: State) -> dict[str, Any]:
-        return views.comparison_view(state.comparison, unit=self._metric["unit"])
+        unit = self._metric["unit"]
+        return views.comparison_view(state.comparison, unit=unit, candidates=state.candidates)
 
     def _run(self, state: State) -> dict[str, Any]:
         name, history, steps = state.running.name, state.running.history, state.running.steps

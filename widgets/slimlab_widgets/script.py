@@ -50,6 +50,11 @@ class Pruned:
             "small = sl.prune(model, plan)",
         ]
 
+    def said(self) -> str:
+        """What was done, as a sentence."""
+        how = f"ratios found by {self.call}" if self.call else "ratios set by hand"
+        return f"Cut channels out, ranked by {self.criterion}: {how}."
+
     def strategy(self, start: int) -> dict[str, Any]:
         """The strategy of a recipe."""
         ratios = {layer: ratio for layer, ratio in self.ratios.items() if ratio > 0}
@@ -113,6 +118,14 @@ class Tuned:
             f"next(step for step in steps if step.done >= {self.steps})  # stopped here",
             "small, history = sl.finish_early(steps)",
         ]
+
+    def said(self) -> str:
+        """What was done, as a sentence."""
+        length = f"{self.epochs} epoch{'s' if self.epochs != 1 else ''}"
+        if self.steps is not None:
+            length = f"{self.steps} steps (stopped by hand)"
+        taught = " with the unpruned model as the teacher" if self.losses else ""
+        return f"Fine-tuned for {length} from a learning rate of {self.learning_rate:g}{taught}."
 
     def strategy(self, start: int) -> dict[str, Any]:
         """The strategy of a recipe."""

@@ -31,13 +31,13 @@ _UNITS = 100
 
 @dataclass(frozen=True)
 class Grid:
-    """What a scan measures, what is known already, and the file that keeps what it measures."""
+    """What a scan measures, what is known already, and what gives the file that keeps it."""
 
     ratios: tuple[float, ...]
     criterion: str
     images: int | None
     known: Sensitivity | None = None
-    path: Path | None = None
+    path: Callable[[], Path | None] = lambda: None
 
 
 def scan(
@@ -65,7 +65,7 @@ def scan(
             criterion=grid.criterion,
             images=grid.images,
             known=grid.known,
-            path=grid.path,
+            path=grid.path(),
         )
 
     return Work("scan", "Scanning", steps, done, lambda step: put(step.item))
@@ -128,6 +128,33 @@ def tuned(candidate: Candidate, model: Layer, history: History, deed: Tuned) -> 
         deeds=(*candidate.deeds, deed),
         epochs=round(candidate.epochs + epochs, 2),
         score=score,
+    )
+
+
+def report(state: State, graph: Graph, path: Path, title: str) -> Path:
+    """Write up what was compared, with what was done to each model.
+
+    Raises
+    ------
+    SlimLabError
+        When nothing was compared yet.
+    """
+    if state.comparison is None:
+        msg = "There is nothing to report yet. Press Compare first."
+        raise SlimLabError(msg)
+    names = {trial.name for trial in state.trials}
+    accounts = {
+        c.name: sl.Account(tuple(deed.said() for deed in c.deeds), ratios=c.ratios)
+        for c in state.candidates
+        if c.name in names
+    }
+    return sl.report(
+        state.comparison,
+        path,
+        title=title,
+        accounts=accounts,
+        sensitivity=state.sensitivity,
+        graph=graph,
     )
 
 

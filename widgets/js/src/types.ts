@@ -30,6 +30,8 @@ export interface LayerRow {
 export interface GraphView {
   cost?: Cost;
   layers?: LayerRow[];
+  /** Name and kind of each node ("input", "layer", "join", "output"), and numbers of the nodes that edges join. */
+  wiring?: { nodes: [string, string][]; edges: [number, number][] };
   totals?: { macs: number; params: number; bytes: number; macs_share: number; params_share: number };
 }
 
@@ -100,6 +102,16 @@ export interface PicksView {
   snapshots?: { name: string; macs: number; drop: number | null }[];
 }
 
+/** A scan that an earlier kernel left on the disk; empty without. */
+export interface OfferView {
+  when?: number;
+  measured?: number;
+  planned?: number;
+  complete?: boolean;
+  images?: number;
+  criterion?: string;
+}
+
 export interface ScriptView {
   kind?: "" | "code" | "recipe";
   name?: string;
@@ -145,6 +157,7 @@ export interface CandidateView {
   drop: number | null;
   epochs: number;
   score: number | null;
+  ratios?: Record<string, number>;
 }
 
 export interface CandidatesView {
@@ -160,6 +173,9 @@ export interface RunChart {
   unit?: string;
   loss?: [number, number][];
   score?: [number, number][];
+  rate?: [number, number][];
+  /** Passes over the training data so far. */
+  epoch?: number;
   steps?: number;
 }
 
@@ -174,6 +190,9 @@ export interface TrialRow {
   latency_low: number | null;
   latency_high: number | null;
   pareto: boolean;
+  /** Drops in points: predicted before the cut, and measured right after it; null where not known. */
+  predicted?: number | null;
+  cut_drop?: number | null;
 }
 
 export interface ComparisonView {

@@ -1,0 +1,136 @@
+"""Floor 1. What tensors can do in eager mode and Paddle's tracer refuses, said in another way.
+
+`Tensor.view` and its like share memory, which a traced program can't, so Paddle refuses the whole
+network. While a network is traced they stand for operators that compute the same. Knows no model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import paddle
+
+_LOCK = threading.RLock()  # what is replaced is replaced for the whole process
+_Value = paddle.pir.Value
+_ABSENT = object()
+
+
+def _view(x: Any, *shape: Any, **named: Any) -> Any:
+    wanted = named.get("shape_or_dtype", named.get("size", named.get("dtype", shape)))
+    if len(shape) == 1:
+        wanted = shape[0]
+    if isinstance(wanted, int):
+        wanted = [wanted]
+    if isinstance(wanted, (list, tuple)):
+        return paddle.reshape(x, list(wanted))
+    if paddle.empty([0], dtype=wanted).dtype == paddle.empty([0], dtype=x.dtype).dtype:
+        return x
+    msg = "view() as another type of number has no operator in a traced program."
+    raise NotImplementedError(msg)
+
+
+def _view_as(x: Any, other: Any) -> Any:
+    return paddle.reshape(x, list(other.shape))
+
+
+def _windows(x: Any, axis: int, size: int, step: int) -> Any:
+    """`Tensor.unfold`: windows along an axis, each of which lies along a new last axis."""
+    rank = len(x.shape)
+    axis %= rank
+    starts = range(0, x.shape[axis] - size + 1, step)
+    parts = [paddle.slice(x, [axis], [n], [n + size]) for n in starts]
+    order = [0 if n == axis else n + 1 for n in range(rank)]
+    return paddle.stack(parts, axis=0).transpose([*order, axis + 1])
+
+
+def _narrow(x: Any, dim: int, start: int, length: int) -> Any:
+    first = start + x.shape[dim] if start < 0 else start
+    return paddle.slice(x, [dim], [first], [first + length])
+
+
+def _strided(x: Any, shape: Any, stride: Any, offset: int = 0) -> Any:
+    return paddle._C_ops.as_strided(x, list(shape), list(stride), offset)
+
+
+def _no_hook(x: Any, hook: object) -> None:
+    """Hooks on gradients say nothing of the forward pass."""
+
+
+def _fill(x: Any, value: float) -> Any:
+    x[...] = value
+    return x
+
+
+def _zero(x: Any) -> Any:
+    return _fill(x, 0)
+
+
+def _copy(x: Any, other: Any, *_: Any) -> Any:
+    x[...] = other
+    return x
+
+
+def _set(x: Any, value: Any) -> None:
+    x[...] = value
+
+
+def _itself(x: Any) -> Any:
+    return x
+
+
+def _nothing(x: Any) -> None:
+    return None
+
+
+def _detached(x: Any) -> Any:
+    return x.detach()
+
+
+def _length(x: Any) -> int:
+    return int(x.shape[0])
+
+
+_METHODS: dict[str, object] = {
+    "view": _view, "view_as": _view_as, "unfold": _windows, "narrow": _narrow, "fill_": _fill,
+    "zero_": _zero, "copy_": _copy, "set_value": _set, "detach_": _detached, "__len__": _length,
+    "as_strided": _strided, "register_hook": _no_hook, "data": property(_itself),
+    "grad": property(_nothing),
+}  # fmt: skip
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "view": _view, "view_as": _view_as, "unfold": _windows, "narrow": _narrow,
+    "as_strided": _strided,
+}  # fmt: skip
+
+
+@contextlib.contextmanager
+def standing_in() -> Iterator[None]:
+    """Let traced tensors do what eager ones do; one thread at a time."""
+    with _LOCK:
+        places: Sequence[tuple[Any, str, object]] = [
+            *((_Value, name, new) for name, new in _METHODS.items()),
+            *((paddle, name, _either(name, new)) for name, new in _FUNCTIONS.items()),
+        ]
+        before = [vars(owner).get(name, _ABSENT) for owner, name, _ in places]
+        for owner, name, new in places:
+            setattr(owner, name, new)
+        try:
+            yield
+        finally:
+            for (owner, name, _), old in zip(places, before, strict=True):
+                if old is _ABSENT:
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, old)
+
+
+def _either(name: str, new: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of Paddle's that is replaced for traced tensors only."""
+    old = getattr(paddle, name)
+
+    def call(x: Any, *rest: Any, **named: Any) -> Any:
+        return (new if isinstance(x, _Value) else old)(x, *rest, **named)
+
+    return call
