@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
+
+import paddle
 
 from slimlab.commands.terminal import notes, say, show, work
 from slimlab.compressor import Compression, Compressor
 from slimlab.recipe import load_recipe
+from slimlab.train.launched import launched
 
 DESCRIPTION = """\
 Carry a recipe out: prune, distil, quantize and fine-tune a model as a YAML file says. The same
@@ -56,6 +61,12 @@ def add(commands: Any) -> None:
         metavar="N",
         help="processes that train together, each on its part of a batch (default: %(default)s)",
     )
+    parser.add_argument(
+        "--exchange",
+        choices=("memory", "paddle"),
+        help="how workers exchange gradients: in memory, or by paddle.distributed, which is gloo on"
+        " CPUs and nccl on GPUs (default: memory; paddle where each worker has a GPU)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
 
@@ -65,14 +76,35 @@ def run(arguments: argparse.Namespace) -> int:
     recipe = load_recipe(arguments.recipe)
     folder = arguments.checkpoint_dir or Path("slimlab-runs") / recipe.name
     output = arguments.output or folder / "result"
+    if arguments.workers > 1 and _launches(arguments):
+        return _launch(arguments, folder)
+    group = launched()
+    quiet = arguments.quiet or (group is not None and group.rank > 0)
     with notes():
         compressor = Compressor(recipe, folder=folder, output=output, workers=arguments.workers)
-        result, stopped = work(compressor.iter_run(), title=recipe.name, quiet=arguments.quiet)
+        result, stopped = work(compressor.iter_run(), title=recipe.name, quiet=quiet)
     if stopped and not result.complete:
         say(_stopped(result, output))
         return 130
     _tell(result, output)
     return 0
+
+
+def _launches(arguments: argparse.Namespace) -> bool:
+    """Whether the workers are processes of `paddle.distributed`."""
+    if arguments.exchange is None:
+        return bool(paddle.device.cuda.device_count() >= arguments.workers)
+    return bool(arguments.exchange == "paddle")
+
+
+def _launch(arguments: argparse.Namespace, folder: Path) -> int:
+    """Run the same command in several processes; Paddle's launcher ends all when one dies."""
+    launcher = ["-m", "paddle.distributed.launch", "--log_level", "ERROR"]
+    launcher += ["--nproc_per_node", str(arguments.workers), "--log_dir", str(folder / "workers")]
+    again = ["-m", "slimlab.cli", "run", arguments.recipe, "--checkpoint-dir", str(folder)]
+    again += [] if arguments.output is None else ["--output", str(arguments.output)]
+    again += ["--quiet"] if arguments.quiet else []
+    return subprocess.call([sys.executable, *launcher, sys.executable, *again])
 
 
 def _stopped(result: Compression, output: Path) -> str:
