@@ -51,6 +51,8 @@ class TeacherSource(ModelSource):
 
     original: bool = False
     """The model as it was before the first strategy."""
+    runtime: Literal["paddle", "onnxruntime", "openvino"] = "paddle"
+    """What runs it; others than `paddle` are several times faster, and give logits only."""
 
     @model_validator(mode="after")
     def _one_source(self) -> TeacherSource:
@@ -67,7 +69,8 @@ class TaskSettings(Settings):
     folder: Word | None = None
     """Where the files of `fashion-mnist` lie, when not where they usually are."""
     images: Word | None = None
-    """Instead of a name: a folder `train/CLASS/*`, `test/CLASS/*`, or `CLASS/*`."""
+    """Instead of a name: a folder `train/CLASS/*` and `test/CLASS/*` (or `val/CLASS/*`), or
+    `CLASS/*`."""
     size: Annotated[int, Field(ge=1, le=4096)] = 224
     """Height and width that images of a folder are resized to, in pixels."""
     channels: Literal[1, 3] = 3

@@ -50,6 +50,7 @@ class Screen:
             "candidates_view": (("candidates", "chosen"), self._candidates),
             "run_view": (("running",), self._run),
             "comparison_view": (("comparison", "candidates"), self._comparison),
+            "offer_view": (("offer",), lambda s: views.offer_view(s.offer)),
             "script_view": (("script",), lambda s: asdict(s.script)),
             "curves_view": (("sensitivity",), lambda s: views.curves_view(s.sensitivity)),
         }

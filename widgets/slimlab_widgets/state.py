@@ -14,6 +14,7 @@ from slimlab.errors import SlimLabError
 from slimlab_widgets.picks import Picks
 from slimlab_widgets.script import Deed
 from slimlab_widgets.settings import Settings
+from slimlab_widgets.shelf import Kept
 
 if TYPE_CHECKING:
     from paddle.nn import Layer
@@ -86,6 +87,8 @@ class State:
         What the controls say.
     sensitivity
         What was measured so far; None before the first scan.
+    offer
+        A scan of an earlier kernel that may be used; None without, or once one is at hand.
     times
         How long each layer takes at each width; None before it was measured.
     picks
@@ -105,6 +108,7 @@ class State:
 
     settings: Settings = field(default_factory=Settings)
     sensitivity: Sensitivity | None = None
+    offer: Kept | None = None
     times: TimeTable | None = None
     picks: Picks = field(default_factory=Picks)
     asked_by: Mapping[str, Any] = field(default_factory=dict)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from slimlab.sensitivity import Cell
     from slimlab_widgets.jobs import Progress
     from slimlab_widgets.picks import Picks
+    from slimlab_widgets.shelf import Kept
     from slimlab_widgets.state import Candidate
 
 Json = dict[str, Any]
@@ -168,6 +169,21 @@ def budget_view(graph: Graph, sensitivity: Sensitivity | None, times: TimeTable 
         "warning": times.warning,
     }
     return {"reach": reach, "times": facts}
+
+
+def offer_view(kept: Kept | None) -> Json:
+    """A scan of an earlier kernel, as a person would choose it."""
+    if kept is None:
+        return {}
+    table = kept.sensitivity
+    return {
+        "when": kept.when,
+        "measured": len(table.cells),
+        "planned": len(table.layers) * len(table.ratios),
+        "complete": table.exact,
+        "images": table.images,
+        "criterion": table.criterion,
+    }
 
 
 def run_view(name: str, history: History | None, *, metric: str, unit: str, steps: int = 0) -> Json:

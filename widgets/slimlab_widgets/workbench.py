@@ -46,6 +46,9 @@ class Workbench(Picking):
         A scan to start from, complete or not.
     settings
         What the controls say at first.
+    scans
+        Folder where scans are kept and, after the kernel was restarted, found again; None for one
+        that goes with the kernel.
     run
         How jobs run: in a thread, or `jobs.inline` in scripts and tests.
 
@@ -70,8 +73,8 @@ class Workbench(Picking):
             settings["ratios"] = write_ratios(tuple(settings["ratios"]))
         self.change(**settings)
         asked = self._state.settings
-        ratios, path = parse_ratios(asked.ratios), self._scratch.new_scan()
-        grid = works.Grid(ratios, asked.criterion, asked.images, path=path)
+        ratios = parse_ratios(asked.ratios)
+        grid = works.Grid(ratios, asked.criterion, asked.images, path=self._shelf.new_scan)
         self._jobs.start(works.scan(self.model, self.task, grid, keep=self._keep))
 
     def resume(self) -> None:
@@ -80,8 +83,26 @@ class Workbench(Picking):
         if known is None:
             msg = "There is no scan to resume. Press Scan first."
             raise SlimLabError(msg)
-        grid = works.Grid(known.ratios, known.criterion, known.images, known, self._scratch.scan)
+        path = self._shelf.scan or self._shelf.new_scan()
+        grid = works.Grid(known.ratios, known.criterion, known.images, known, lambda: path)
         self._jobs.start(works.scan(self.model, self.task, grid, keep=self._keep))
+
+    def use_scan(self) -> None:
+        """Take the scan that an earlier kernel left; `resume` measures what it left out."""
+        offer = self._state.offer
+        if offer is None:
+            msg = "There is no scan of this network on the disk. Press Scan."
+            raise SlimLabError(msg)
+        table = offer.sensitivity
+        self._shelf.scan = offer.path
+        self._keep(table)
+        self.change(
+            ratios=write_ratios(table.ratios), criterion=table.criterion, images=table.images
+        )
+
+    def leave_scan(self) -> None:
+        """Don't offer that scan; its file stays."""
+        self._update(lambda s: replace(s, offer=None))
 
     def stop(self) -> None:
         """Stop the running job and keep what it has so far."""
@@ -204,6 +225,8 @@ class Workbench(Picking):
         actions: dict[str, Callable[..., object]] = {
             "scan": self.scan,
             "resume": self.resume,
+            "use_scan": self.use_scan,
+            "leave_scan": self.leave_scan,
             "stop": self.stop,
             "uniform": lambda value: self.pick_uniform(value),
             "drop": lambda value: self.pick_drop(value),

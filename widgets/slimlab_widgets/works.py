@@ -31,13 +31,13 @@ _UNITS = 100
 
 @dataclass(frozen=True)
 class Grid:
-    """What a scan measures, what is known already, and the file that keeps what it measures."""
+    """What a scan measures, what is known already, and what gives the file that keeps it."""
 
     ratios: tuple[float, ...]
     criterion: str
     images: int | None
     known: Sensitivity | None = None
-    path: Path | None = None
+    path: Callable[[], Path | None] = lambda: None
 
 
 def scan(
@@ -65,7 +65,7 @@ def scan(
             criterion=grid.criterion,
             images=grid.images,
             known=grid.known,
-            path=grid.path,
+            path=grid.path(),
         )
 
     return Work("scan", "Scanning", steps, done, lambda step: put(step.item))

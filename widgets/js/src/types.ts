@@ -102,6 +102,16 @@ export interface PicksView {
   snapshots?: { name: string; macs: number; drop: number | null }[];
 }
 
+/** A scan that an earlier kernel left on the disk; empty without. */
+export interface OfferView {
+  when?: number;
+  measured?: number;
+  planned?: number;
+  complete?: boolean;
+  images?: number;
+  criterion?: string;
+}
+
 export interface ScriptView {
   kind?: "" | "code" | "recipe";
   name?: string;
