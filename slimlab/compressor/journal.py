@@ -50,8 +50,8 @@ def history_from(kinds: Sequence[Sequence[str]], arrays: Mapping[str, Any]) -> H
 
     Raises
     ------
-    TypeError
-        When `kinds` are no lists of names.
+    TypeError, ValueError
+        When `kinds` are no lists of names, or not those of the records.
     """
     if not all(isinstance(names, list) and all(map(_is_name, names)) for names in kinds):
         msg = "the parts of the losses are no lists of names"
@@ -65,6 +65,9 @@ def history_from(kinds: Sequence[Sequence[str]], arrays: Mapping[str, Any]) -> H
         parts = tuple(zip(names, values[used : used + len(names)], strict=True))
         used += len(names)
         records.append(Record(step, epoch, _or_none(loss), rate, _or_none(metric), parts))
+    if used != len(values) or set(arrays["kind"].tolist()) != set(range(len(kinds))):
+        msg = "the parts of the losses are not those of the records"
+        raise ValueError(msg)
     return History(tuple(records))
 
 
