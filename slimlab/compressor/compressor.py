@@ -18,7 +18,7 @@ from slimlab.compressor.run import Run
 from slimlab.compressor.scene import MODELS, Scene, model_of, task_of
 from slimlab.errors import ArtifactError, RecipeError, SlimLabWarning
 from slimlab.export import FORMATS, ExportReport, iter_export
-from slimlab.recipe import Recipe, load_recipe
+from slimlab.recipe import Distill, Recipe, load_recipe
 from slimlab.scan.setup import fingerprint
 from slimlab.steps import Step, Stopped, drain
 from slimlab.task import Task
@@ -95,6 +95,7 @@ class Compressor:
         self._output = default if output is None else Path(output)
         _check_possible(self.recipe, self._output)
         check_shares(workers, self.recipe.batch_size)
+        _check_teachers(self.recipe, workers)
         self._callbacks, self._workers = tuple(callbacks), workers
         self.task = task if task is not None else _task(self.recipe)
         self.model = model if model is not None else _model(self.recipe, self.task)
@@ -218,6 +219,19 @@ def _check_possible(recipe: Recipe, output: Path | None) -> None:
             "give folder= or output=."
         )
         raise RecipeError(msg, export=recipe.export)
+
+
+def _check_teachers(recipe: Recipe, workers: int) -> None:
+    """Refuse teachers that several workers can't ask."""
+    for place, strategy in enumerate(recipe.strategies):
+        teachers = strategy.teachers.items() if isinstance(strategy, Distill) else ()
+        for name, teacher in teachers:
+            if workers > 1 and teacher.runtime != "paddle":
+                msg = (
+                    f"Teacher {name!r} of strategy {place} runs on {teacher.runtime}, which "
+                    f"{workers} workers can't share; say `runtime: paddle`, or train with 1 worker."
+                )
+                raise RecipeError(msg, strategy=place, teacher=name, workers=workers)
 
 
 def _task(recipe: Recipe) -> Task:

@@ -36,7 +36,11 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "auto": ("macs",),
     "ratios": ("ratios",),
 }
-EXTRAS = {"scan": ("sensitivity", "budget"), "search": ("auto",), "macs_most": ("auto",)}
+EXTRAS = {
+    "scan": ("sensitivity", "budget", "auto"),
+    "search": ("auto",),
+    "macs_most": ("auto",),
+}
 
 
 class Prune(Settings):
@@ -58,9 +62,10 @@ class Prune(Settings):
     strategy: Literal["prune"] = "prune"
     """What this is."""
     method: Method
-    """How ratios are chosen: one for all layers; from a scan of the layers' sensitivity, by one
-    accepted drop for all; from a scan, the least predicted drop for a budget; by annealing; given.
-    """
+    """How ratios are chosen: `uniform`, one for all layers; `sensitivity`, from a scan, by one
+    accepted drop for all; `budget`, from a scan, the least predicted drop for what is to be
+    removed; `auto`, the best of these and of scores, and simulated annealing from there; `ratios`,
+    as they are given."""
     start_epoch: Epoch = 0
     """Channels are removed at its beginning."""
     end_epoch: Epoch | None = None
@@ -86,7 +91,7 @@ class Prune(Settings):
     scope: ScopeSettings = Field(default_factory=ScopeSettings)
     """Layers that may be pruned."""
     scan: ScanSettings = Field(default_factory=ScanSettings)
-    """Of `sensitivity` and `budget`."""
+    """Of `sensitivity`, `budget` and `auto`."""
     search: SearchSettings = Field(default_factory=SearchSettings)
     """Of `auto`."""
 
@@ -222,6 +227,13 @@ class Distill(_Trained):
                 refuse(
                     f"There is no teacher {asked[:60]!r}. {hint}", "losses", place, "teacher_model"
                 )
+            teacher = self.teachers[asked or next(iter(self.teachers))]
+            if teacher.runtime != "paddle" and loss.teacher_layers != (None,):
+                refuse(
+                    f"This loss reads a layer of its teacher, of which {teacher.runtime} gives "
+                    "only the logits; use `runtime: paddle`.",
+                    "losses", place, "teacher",
+                )  # fmt: skip
             if loss.start_epoch >= self.end_epoch - self.start_epoch:
                 refuse(
                     f"This loss would start {loss.start_epoch} epochs after a strategy that lasts "

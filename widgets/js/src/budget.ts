@@ -37,7 +37,7 @@ export class Budget {
       const share = removed[name];
       show(mark, share !== null);
       if (share === null) continue;
-      const left = `${(100 * Math.min(1, Math.max(0, share))).toFixed(1)}%`;
+      const left = `${Math.round(1000 * Math.min(1, Math.max(0, share))) / 10}%`;
       if (mark.style.left !== left) mark.style.left = left;
       attrs(mark, { "data-removed": share.toFixed(4), title: `The picked ratios remove ${percent(share)}` });
     }
