@@ -217,6 +217,7 @@ def candidates_view(
             "drop": _number(c.preview.drop),
             "epochs": c.epochs,
             "score": c.score,
+            "quantized": c.quantized,
             "ratios": {layer: float(ratio) for layer, ratio in c.ratios.items() if ratio > 0},
         }
         for c in candidates
