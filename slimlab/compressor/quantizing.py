@@ -13,8 +13,10 @@ from slimlab.compressor.timetable import Act
 from slimlab.errors import ArtifactError
 from slimlab.prune import ARCHITECTURE, architecture
 from slimlab.quantize import Layout, install, layout_of
+from slimlab.quantize.calibration import calibrate
+from slimlab.quantize.quantized import weight_quantizers
 from slimlab.quantize.quantizers import ActivationQuantizer
-from slimlab.quantize.run import calibrate, learn_scales, prepared, settled
+from slimlab.quantize.run import learn_scales, prepared, settled
 from slimlab.recipe import Quantize
 from slimlab.steps import Step
 
@@ -36,7 +38,8 @@ class Quantizer:
         if config.lsq:
             learn_scales(fresh)
         layout = layout_of(fresh)
-        return fresh, {"layout": None if layout is None else layout.to_dict()}
+        final = [name for name, each in weight_quantizers(fresh).items() if each.settled]
+        return fresh, {"layout": None if layout is None else layout.to_dict(), "final": final}
 
     def rebuild(self, model: Layer, act: Act, facts: Facts, scene: Scene) -> Layer:
         """See `Actor.rebuild`."""
@@ -47,6 +50,8 @@ class Quantizer:
         install(model, layout)
         if layout.config.lsq:
             learn_scales(model)
+        for name in facts.get("final", ()):  # weights whose rounding was chosen
+            weight_quantizers(model)[name].settle()
         model.eval()
         if not hasattr(model, ARCHITECTURE):
             object.__setattr__(model, ARCHITECTURE, was)

@@ -20,7 +20,6 @@ NUMBERS = {
     "hardsigmoid": ("hard_sigmoid", {"slope": "slope", "offset": "offset"}),
     "hardtanh": ("brelu", {"t_min": "t_min", "t_max": "t_max"}),
     "leaky_relu": ("leaky_relu", {"alpha": "negative_slope"}),
-    "mish": ("mish", {"threshold": "lambda"}),
     "selu": ("selu", {"alpha": "alpha", "scale": "scale"}),
     "softplus": ("softplus", {"beta": "beta", "threshold": "threshold"}),
     "softshrink": ("softshrink", {"lambda": "threshold"}),
@@ -49,6 +48,13 @@ def relu6(op: Op, net: Writer) -> None:
     """Older readers want to be told of the 6."""
     x, y = ends(op)
     net.emit("relu6", {"X": x}, {"Out": y}, threshold=6.0 if net.style.lite else None)
+
+
+@legacy_rule(*twins("mish"))
+def mish(op: Op, net: Writer) -> None:
+    """`x` times the tanh of its softplus, which is linear above 20."""
+    x, y = ends(op)
+    net.emit("mish", {"X": x}, {"Out": y}, threshold=20.0 if net.style.lite else None)
 
 
 @legacy_rule(*twins("hardswish"))

@@ -10,13 +10,32 @@ from slimlab.trace import Op
 
 @legacy_rule("pd_op.matmul", "pd_op.bmm", "pd_op.mv")
 def matmul(op: Op, net: Writer) -> None:
-    """A linear layer's weight stays (in, out)."""
+    """A linear layer's weight stays (in, out); Paddle Lite has fully connected layers of `mul`."""
     x, y = ends(op)
+    if net.style.lite and _is_linear(op, net):
+        columns = {"x_num_col_dims": len(x.shape) - 1, "y_num_col_dims": 1}
+        net.emit("mul", {"X": x, "Y": op.inputs[1]}, {"Out": y}, **columns)
+        return
     turned = {
         short: bool(op.attributes.get(name, False))
         for short, name in (("trans_x", "transpose_x"), ("trans_y", "transpose_y"))
     }
     net.emit("matmul_v2", {"X": x, "Y": op.inputs[1]}, {"Out": y}, **turned)
+
+
+def _is_linear(op: Op, net: Writer) -> bool:
+    """Whether the second operand is a stored matrix, not turned."""
+    weight, x = op.inputs[1], op.inputs[0]
+    maker = net.maker(weight)
+    if weight is None or x is None or len(weight.shape) != 2 or len(x.shape) < 2:
+        return False
+    if op.attributes.get("transpose_x") or op.attributes.get("transpose_y"):
+        return False
+    if maker is not None and maker.short.removesuffix("_") == "dequantize_linear":
+        whole = maker.inputs[0]
+        stored = None if whole is None else net.variables.get(net.known.names[whole.id])
+        return stored is not None and stored.numbers is not None
+    return weight.parameter is not None
 
 
 @legacy_rule("pd_op.dot")

@@ -88,7 +88,8 @@ class Writer:
             {slot: names for slot, names in made.items() if names},
             {name: value for name, value in attributes.items() if value is not None},
         )
-        self.style.check(node, self)
+        if not self.style.knows(kind):
+            self.refuse(f"it has no operator {kind!r}")
         self.nodes.append(node)
         return next(iter(made.values()))[0]
 

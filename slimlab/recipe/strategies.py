@@ -39,7 +39,11 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "auto": ("macs",),
     "ratios": ("ratios",),
 }
-EXTRAS = {"scan": ("sensitivity", "budget"), "search": ("auto",), "macs_most": ("auto",)}
+EXTRAS = {
+    "scan": ("sensitivity", "budget", "auto"),
+    "search": ("auto",),
+    "macs_most": ("auto",),
+}
 
 
 class Prune(Settings):
@@ -63,7 +67,8 @@ class Prune(Settings):
     method: Method
     """How ratios are chosen: `uniform`, one for all layers; `sensitivity`, from a scan, by one
     accepted drop for all; `budget`, from a scan, the least predicted drop for what is to be
-    removed; `auto`, by simulated annealing; `ratios`, as they are given."""
+    removed; `auto`, the best of these and of scores, and simulated annealing from there; `ratios`,
+    as they are given."""
     start_epoch: Epoch = 0
     """Channels are removed at its beginning."""
     end_epoch: Epoch | None = None
@@ -89,7 +94,7 @@ class Prune(Settings):
     scope: ScopeSettings = Field(default_factory=ScopeSettings)
     """Layers that may be pruned."""
     scan: ScanSettings = Field(default_factory=ScanSettings)
-    """Of `sensitivity` and `budget`."""
+    """Of `sensitivity`, `budget` and `auto`."""
     search: SearchSettings = Field(default_factory=SearchSettings)
     """Of `auto`."""
 
@@ -292,6 +297,13 @@ class Quantize(Settings):
     """Of the moving average, in [0, 1)."""
     window: Annotated[int, Field(ge=1, le=10**6)] = 1000
     """Of `range_abs_max`: batches."""
+    equalize: bool = False
+    """Bring the channels of neighbouring layers to like ranges first (Nagel et al. 2019)."""
+    correct_bias: bool = False
+    """Take what rounding adds to the mean of each channel off the biases (the same paper)."""
+    adaround: Annotated[int, Field(ge=0, le=10**6)] = 0
+    """Steps a layer that learn which weights are rounded up (Nagel et al. 2020, 2004.10568); 0 for
+    none. Only without epochs."""
     training: TrainingSettings | None = None
     """Optimizer and learning rate of these epochs; the recipe's by default."""
 
@@ -308,6 +320,8 @@ class Quantize(Settings):
             refuse(str(error).replace("QuantConfig ", ""))
         if self.lsq and self.last_epoch <= self.start_epoch:
             refuse("`lsq` trains the scales, which needs epochs: give `end_epoch`.", "lsq")
+        if self.adaround and self.last_epoch > self.start_epoch:
+            refuse("`adaround` chooses the rounding once; training would undo it.", "adaround")
         if self.last_epoch < self.start_epoch:
             refuse(
                 f"`end_epoch` ({self.end_epoch}) lies before `start_epoch` ({self.start_epoch}).",

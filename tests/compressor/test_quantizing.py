@@ -48,6 +48,19 @@ def test_scales_that_are_trained_go_on_with_the_same_bits(tmp_path):
     assert not any("scale" in name for name, _ in whole.model.named_parameters()), "final by now"
 
 
+def test_chosen_rounding_is_that_of_the_function_and_outlives_a_stop(tmp_path):
+    own = {"adaround": 20, "equalize": True, "correct_bias": True, "weight_bits": 4}
+    steps = recipe({"strategy": "quantize", **own})
+    running = sl.Compressor(steps, network(), task(), folder=tmp_path / "run").iter_run()
+    for step in running:
+        if step.label.startswith("quantize: final"):
+            break
+    assert not sl.finish_early(running).complete
+    again, whole = compress(steps, tmp_path / "run"), compress(steps)
+    assert same(again.model, whole.model)
+    assert same(whole.model, sl.quantize(network(), task(), sl.QuantConfig(**own), progress=False))
+
+
 def test_what_it_is_trained_on_is_what_the_function_trains_on():
     own = {"lsq": True, "weight_bits": 4, "activation": "range_abs_max", "batch_norm": "freeze"}
     training = {"learning_rate": 1e-3, "optimizer": "momentum"}

@@ -283,6 +283,7 @@ class TestFiles:
         ([f"{QUANTIZE}, layer_bits: {{a: 9}}"], "2 to 8, or 32 for float"),
         ([f"{QUANTIZE}, percentile: 5"], "from 50 to 100"),
         ([f"{QUANTIZE}, lsq: true"], "give `end_epoch`"),
+        ([f"{QUANTIZE}, end_epoch: 1, adaround: 9"], "training would undo it"),
         ([f"{DISTILL}, {TEACHERS}, losses: [{{loss: l2, student: [a, b]}}]"],
          "a layer's name or None"),
         ([f"{DISTILL}, {TEACHERS}, losses: [{{loss: l2, teacher_model: b}}]"],

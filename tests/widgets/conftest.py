@@ -18,7 +18,7 @@ class Bench(Workbench):
     """A workbench whose jobs run before the call returns."""
 
     def __init__(self, model, task, **options):
-        super().__init__(model, task, run=inline, **options)
+        super().__init__(model, task, **{"run": inline, "scans": None, **options})
 
 
 @dataclass(frozen=True)

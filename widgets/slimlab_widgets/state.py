@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import slimlab as sl
 from slimlab.errors import SlimLabError
 from slimlab_widgets.picks import Picks
-from slimlab_widgets.script import Deed
+from slimlab_widgets.script import Deed, Quantized
 from slimlab_widgets.settings import Settings
+from slimlab_widgets.shelf import Kept
 
 if TYPE_CHECKING:
     from paddle.nn import Layer
@@ -57,6 +58,11 @@ class Candidate:
     history: History | None = None
     deeds: tuple[Deed, ...] = ()
 
+    @property
+    def quantized(self) -> bool:
+        """Whether it is on grids, where it is trained no further."""
+        return any(isinstance(deed, Quantized) for deed in self.deeds)
+
 
 @dataclass(frozen=True, eq=False)
 class Running:
@@ -86,6 +92,8 @@ class State:
         What the controls say.
     sensitivity
         What was measured so far; None before the first scan.
+    offer
+        A scan of an earlier kernel that may be used; None without, or once one is at hand.
     times
         How long each layer takes at each width; None before it was measured.
     picks
@@ -97,6 +105,8 @@ class State:
         Pruned models, and the name of the one that Fine-tune and Save take.
     script
         The code or the recipe that is shown.
+    weights
+        The model whose weights the quantization tab shows.
     trials, comparison
         What was measured of the baseline and the candidates.
     running
@@ -105,6 +115,7 @@ class State:
 
     settings: Settings = field(default_factory=Settings)
     sensitivity: Sensitivity | None = None
+    offer: Kept | None = None
     times: TimeTable | None = None
     picks: Picks = field(default_factory=Picks)
     asked_by: Mapping[str, Any] = field(default_factory=dict)
@@ -115,6 +126,7 @@ class State:
     comparison: Comparison | None = None
     running: Running = field(default_factory=Running)
     script: Script = field(default_factory=Script)
+    weights: str = BASELINE
 
     @property
     def ratios(self) -> Ratios:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from slimlab.sensitivity import Cell
     from slimlab_widgets.jobs import Progress
     from slimlab_widgets.picks import Picks
+    from slimlab_widgets.shelf import Kept
     from slimlab_widgets.state import Candidate
 
 Json = dict[str, Any]
@@ -170,6 +171,21 @@ def budget_view(graph: Graph, sensitivity: Sensitivity | None, times: TimeTable 
     return {"reach": reach, "times": facts}
 
 
+def offer_view(kept: Kept | None) -> Json:
+    """A scan of an earlier kernel, as a person would choose it."""
+    if kept is None:
+        return {}
+    table = kept.sensitivity
+    return {
+        "when": kept.when,
+        "measured": len(table.cells),
+        "planned": len(table.layers) * len(table.ratios),
+        "complete": table.exact,
+        "images": table.images,
+        "criterion": table.criterion,
+    }
+
+
 def run_view(name: str, history: History | None, *, metric: str, unit: str, steps: int = 0) -> Json:
     """Loss, accuracy and learning rate against training steps."""
     records = history.records if history is not None else ()
@@ -201,6 +217,7 @@ def candidates_view(
             "drop": _number(c.preview.drop),
             "epochs": c.epochs,
             "score": c.score,
+            "quantized": c.quantized,
             "ratios": {layer: float(ratio) for layer, ratio in c.ratios.items() if ratio > 0},
         }
         for c in candidates

@@ -16,7 +16,7 @@ from slimlab.errors import SlimLabError
 from slimlab_widgets import script, works
 from slimlab_widgets.jobs import Work, once
 from slimlab_widgets.panels import describe_history
-from slimlab_widgets.picking import Picking
+from slimlab_widgets.quantizing import Quantizing
 from slimlab_widgets.settings import folder_for, parse_ratios, write_ratios
 from slimlab_widgets.state import Running, Script
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from slimlab_widgets.state import Candidate
 
 
-class Workbench(Picking):
+class Workbench(Quantizing):
     """Compress a model by hand: scan, pick, prune, fine-tune, compare, save.
 
     Show it as the last line of a cell. Long work runs beside the kernel, which stays free for other
@@ -46,6 +46,9 @@ class Workbench(Picking):
         A scan to start from, complete or not.
     settings
         What the controls say at first.
+    scans
+        Folder where scans are kept and, after the kernel was restarted, found again; None for one
+        that goes with the kernel.
     run
         How jobs run: in a thread, or `jobs.inline` in scripts and tests.
 
@@ -70,8 +73,8 @@ class Workbench(Picking):
             settings["ratios"] = write_ratios(tuple(settings["ratios"]))
         self.change(**settings)
         asked = self._state.settings
-        ratios, path = parse_ratios(asked.ratios), self._scratch.new_scan()
-        grid = works.Grid(ratios, asked.criterion, asked.images, path=path)
+        ratios = parse_ratios(asked.ratios)
+        grid = works.Grid(ratios, asked.criterion, asked.images, path=self._shelf.new_scan)
         self._jobs.start(works.scan(self.model, self.task, grid, keep=self._keep))
 
     def resume(self) -> None:
@@ -80,8 +83,26 @@ class Workbench(Picking):
         if known is None:
             msg = "There is no scan to resume. Press Scan first."
             raise SlimLabError(msg)
-        grid = works.Grid(known.ratios, known.criterion, known.images, known, self._scratch.scan)
+        path = self._shelf.scan or self._shelf.new_scan()
+        grid = works.Grid(known.ratios, known.criterion, known.images, known, lambda: path)
         self._jobs.start(works.scan(self.model, self.task, grid, keep=self._keep))
+
+    def use_scan(self) -> None:
+        """Take the scan that an earlier kernel left; `resume` measures what it left out."""
+        offer = self._state.offer
+        if offer is None:
+            msg = "There is no scan of this network on the disk. Press Scan."
+            raise SlimLabError(msg)
+        table = offer.sensitivity
+        self._shelf.scan = offer.path
+        self._keep(table)
+        self.change(
+            ratios=write_ratios(table.ratios), criterion=table.criterion, images=table.images
+        )
+
+    def leave_scan(self) -> None:
+        """Don't offer that scan; its file stays."""
+        self._update(lambda s: replace(s, offer=None))
 
     def stop(self) -> None:
         """Stop the running job and keep what it has so far."""
@@ -101,7 +122,7 @@ class Workbench(Picking):
             removed = candidate.preview.macs_removed
             return (
                 f"Pruned '{free}': {removed:.0%} of the MACs removed. "
-                "Fine-tune it in step 3 or compare it in step 4."
+                "Fine-tune it in step 3 or compare it in step 5."
             )
 
         cut = lambda: works.prune(self.model, self.graph, state, free)  # noqa: E731
@@ -111,6 +132,9 @@ class Workbench(Picking):
         """Train a candidate on; `epochs=`, `learning_rate=`, `teacher=` change settings."""
         self.change(**settings)
         candidate, asked = self._state.candidate(name), self._state.settings
+        if candidate.quantized:
+            msg = f"'{candidate.name}' is on its grids. Fine-tune before quantizing it."
+            raise SlimLabError(msg, name=candidate.name)
         deed = works.training(candidate, asked)
 
         def step(step: Step[Any]) -> None:
@@ -204,6 +228,8 @@ class Workbench(Picking):
         actions: dict[str, Callable[..., object]] = {
             "scan": self.scan,
             "resume": self.resume,
+            "use_scan": self.use_scan,
+            "leave_scan": self.leave_scan,
             "stop": self.stop,
             "uniform": lambda value: self.pick_uniform(value),
             "drop": lambda value: self.pick_drop(value),
@@ -223,6 +249,8 @@ class Workbench(Picking):
             "choose": self.choose,
             "save": self.save,
             "report": self.report,
+            "quantize": self.quantize,
+            "look_at_weights": self.look_at_weights,
             "reuse": self.reuse,
             "code": self.code,
             "recipe": self.recipe,

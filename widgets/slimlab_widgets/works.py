@@ -16,7 +16,7 @@ from slimlab.allocate import Budget, allocate_budget
 from slimlab.errors import PlanError, SlimLabError
 from slimlab.steps import Step, Stopped
 from slimlab_widgets.jobs import Steps, Work
-from slimlab_widgets.script import Pruned, Tuned
+from slimlab_widgets.script import Pruned, Quantized, Tuned
 from slimlab_widgets.settings import Settings
 from slimlab_widgets.state import BASELINE, Candidate, State
 
@@ -31,13 +31,13 @@ _UNITS = 100
 
 @dataclass(frozen=True)
 class Grid:
-    """What a scan measures, what is known already, and the file that keeps what it measures."""
+    """What a scan measures, what is known already, and what gives the file that keeps it."""
 
     ratios: tuple[float, ...]
     criterion: str
     images: int | None
     known: Sensitivity | None = None
-    path: Path | None = None
+    path: Callable[[], Path | None] = lambda: None
 
 
 def scan(
@@ -65,7 +65,7 @@ def scan(
             criterion=grid.criterion,
             images=grid.images,
             known=grid.known,
-            path=grid.path,
+            path=grid.path(),
         )
 
     return Work("scan", "Scanning", steps, done, lambda step: put(step.item))
@@ -128,6 +128,24 @@ def tuned(candidate: Candidate, model: Layer, history: History, deed: Tuned) -> 
         deeds=(*candidate.deeds, deed),
         epochs=round(candidate.epochs + epochs, 2),
         score=score,
+    )
+
+
+def quantized(
+    task: Task, source: Candidate, name: str, deed: Quantized
+) -> Generator[Step[Any], None, Candidate]:
+    """A quantized copy of a candidate as another one, with the bytes that it takes on disk."""
+    steps = sl.iter_quantize(source.model, task, deed.config, epochs=deed.epochs)
+    model = yield from steps
+    preview = replace(source.preview, bytes=sl.profile(model, task.example).bytes)
+    return replace(
+        source,
+        name=name,
+        model=model,
+        preview=preview,
+        score=None,
+        cut_drop=None,
+        deeds=(*source.deeds, deed),
     )
 
 

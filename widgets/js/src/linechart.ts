@@ -13,7 +13,7 @@ export interface LineChartProps {
   format: (value: number) => string;
 }
 
-const MARGIN = { top: 14, right: 16, bottom: 40, left: 56 };
+const MARGIN = { top: 14, right: 16, bottom: 40, left: 66 };
 const HEIGHT = 260;
 
 export class LineChart {

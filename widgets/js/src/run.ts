@@ -56,7 +56,7 @@ export class Candidates implements Panel {
     const heads = ["", "Model", "MACs", "Parameters", "Weights", "Predicted drop", "Fine-tuned", "Accuracy"];
     this.table = h("table", { class: "slim-table slim-candidates", "aria-label": label },
       h("thead", {}, h("tr", {}, ...heads.map((name, i) => h("th", { scope: "col", class: i > 1 ? "slim-num" : "" }, name)))), this.body);
-    this.el = h("div", {}, this.empty, this.table);
+    this.el = h("div", {}, this.empty, h("div", { class: "slim-scroll" }, this.table));
     ctx.watch(["candidates", "graph"], () => this.draw());
   }
 

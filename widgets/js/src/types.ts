@@ -102,6 +102,30 @@ export interface PicksView {
   snapshots?: { name: string; macs: number; drop: number | null }[];
 }
 
+/** A scan that an earlier kernel left on the disk; empty without. */
+export interface OfferView {
+  when?: number;
+  measured?: number;
+  planned?: number;
+  complete?: boolean;
+  images?: number;
+  criterion?: string;
+}
+
+/** A layer's weights: how many, their root mean square, the largest magnitude, and the root mean square of the channels' largest. */
+export interface QuantLayer {
+  layer: string;
+  weights: number;
+  rms: number;
+  most: number;
+  channels: number;
+}
+
+export interface QuantView {
+  name?: string;
+  layers?: QuantLayer[];
+}
+
 export interface ScriptView {
   kind?: "" | "code" | "recipe";
   name?: string;
@@ -137,6 +161,12 @@ export interface SettingsView {
   remove_macs?: number;
   remove_bytes?: number;
   remove_latency?: number;
+  weight?: string;
+  weight_bits?: number;
+  activation_bits?: number;
+  quant_epochs?: number;
+  /** Bits of single layers; those left out have the common ones. */
+  layer_bits?: Record<string, number>;
 }
 
 export interface CandidateView {
@@ -148,6 +178,7 @@ export interface CandidateView {
   epochs: number;
   score: number | null;
   ratios?: Record<string, number>;
+  quantized?: boolean;
 }
 
 export interface CandidatesView {
