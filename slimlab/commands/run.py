@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+from slimlab.commands.launching import launch, launches
 from slimlab.commands.terminal import notes, say, show, work
 from slimlab.compressor import Compression, Compressor, few_images
 from slimlab.errors import RecipeError
 from slimlab.recipe import Recipe, load_recipe, shortened
 from slimlab.recipe.parts import ModelSource, TaskSettings
+from slimlab.train.launched import launched
 
 DESCRIPTION = """\
 Carry a recipe out: prune, distil, quantize and fine-tune a model as a YAML file says. The same
@@ -76,6 +78,12 @@ def add(commands: Any) -> None:
         metavar="N",
         help="processes that train together, each on its part of a batch (default: %(default)s)",
     )
+    parser.add_argument(
+        "--exchange",
+        choices=("memory", "paddle"),
+        help="how workers exchange gradients: in memory, or by paddle.distributed, which is gloo on"
+        " CPUs and nccl on GPUs (default: memory; paddle where each worker has a GPU)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
 
@@ -85,12 +93,16 @@ def run(arguments: argparse.Namespace) -> int:
     recipe = _chosen(load_recipe(arguments.recipe), arguments)
     folder = arguments.checkpoint_dir or Path("slimlab-runs") / _file_name(recipe.name)
     output = arguments.output or folder / "result"
+    if launches(arguments):
+        return launch(arguments, folder)
+    group = launched()
+    quiet = arguments.quiet or (group is not None and group.rank > 0)
     with notes():
         if arguments.short:
             compressor, output = _short(recipe, folder, arguments)
         else:
             compressor = Compressor(recipe, folder=folder, output=output, workers=arguments.workers)
-        result, stopped = work(compressor.iter_run(), title=recipe.name, quiet=arguments.quiet)
+        result, stopped = work(compressor.iter_run(), title=recipe.name, quiet=quiet)
     if stopped and not result.complete:
         say(_stopped(result, output))
         return 130

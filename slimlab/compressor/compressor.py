@@ -23,6 +23,7 @@ from slimlab.scan.setup import fingerprint
 from slimlab.steps import Step, Stopped, drain
 from slimlab.task import Task
 from slimlab.train import Callback, Record
+from slimlab.train.launched import launched
 from slimlab.train.random_state import drawing
 from slimlab.train.together import check_shares
 
@@ -135,15 +136,19 @@ class Compressor:
         >>> sl.finish_early(steps).complete
         False
         """
-        scans = None if self._folder is None else self._folder / SCANS
+        group = launched()
+        writes = group is None or group.rank == 0  # of launched processes one
+        scans = self._folder / SCANS if self._folder is not None and writes else None
         scene = Scene(self.recipe, self.task, self.model, scans)
         checkpoints, identity = None, {}
         if self._folder is not None:
             keep = self.recipe.checkpoint.keep
-            checkpoints = Checkpoints(self._folder / CHECKPOINTS, keep)
+            checkpoints = Checkpoints(self._folder / CHECKPOINTS, keep, writes=writes)
             identity = {"model": fingerprint(self.model), "task": self.task.fingerprint()}
         run = Run(scene, self._callbacks, checkpoints, identity, workers=self._workers)
         notes = self._resume(run, checkpoints, identity)
+        if group is not None:
+            group.end(run.position.step)  # nobody writes what another still reads
         for note in notes:
             warnings.warn(note, SlimLabWarning, stacklevel=2)
         trials: list[Trial] = []
@@ -162,7 +167,7 @@ class Compressor:
             return result
         trial = replace(trials[1], history=run.history)
         result = replace(result, baseline=trials[0], trial=trial)
-        if self._output is not None:
+        if self._output is not None and writes:
             write_outputs(result, self._output)
             if self.recipe.export:
                 # The model is safe by now; a file that does not agree with it takes nothing along.

@@ -13,8 +13,9 @@ from slimlab.compressor.timetable import Act
 from slimlab.errors import ArtifactError
 from slimlab.prune import ARCHITECTURE, architecture
 from slimlab.quantize import Layout, QuantConfig, install, layout_of
+from slimlab.quantize.calibration import calibrate
 from slimlab.quantize.quantizers import ActivationQuantizer
-from slimlab.quantize.run import calibrate, prepared, settled
+from slimlab.quantize.run import prepared, settled
 from slimlab.recipe import Quantize
 from slimlab.steps import Step
 

@@ -36,7 +36,11 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "auto": ("macs",),
     "ratios": ("ratios",),
 }
-EXTRAS = {"scan": ("sensitivity", "budget"), "search": ("auto",), "macs_most": ("auto",)}
+EXTRAS = {
+    "scan": ("sensitivity", "budget", "auto"),
+    "search": ("auto",),
+    "macs_most": ("auto",),
+}
 
 
 class Prune(Settings):
@@ -60,7 +64,8 @@ class Prune(Settings):
     method: Method
     """How ratios are chosen: `uniform`, one for all layers; `sensitivity`, from a scan, by one
     accepted drop for all; `budget`, from a scan, the least predicted drop for what is to be
-    removed; `auto`, by simulated annealing; `ratios`, as they are given."""
+    removed; `auto`, the best of these and of scores, and simulated annealing from there; `ratios`,
+    as they are given."""
     start_epoch: Epoch = 0
     """Channels are removed at its beginning."""
     end_epoch: Epoch | None = None
@@ -86,7 +91,7 @@ class Prune(Settings):
     scope: ScopeSettings = Field(default_factory=ScopeSettings)
     """Layers that may be pruned."""
     scan: ScanSettings = Field(default_factory=ScanSettings)
-    """Of `sensitivity` and `budget`."""
+    """Of `sensitivity`, `budget` and `auto`."""
     search: SearchSettings = Field(default_factory=SearchSettings)
     """Of `auto`."""
 
