@@ -13,7 +13,7 @@ from paddle.nn import Layer
 from slimlab.compare import Trial, iter_measure_trial
 from slimlab.compressor.changes import compare_courses
 from slimlab.compressor.checkpoints import Checkpoints, State
-from slimlab.compressor.outputs import Compression, write_outputs
+from slimlab.compressor.outputs import MODEL, NUMBERS, Compression, write_outputs
 from slimlab.compressor.run import Run
 from slimlab.compressor.scene import MODELS, Scene, model_of, task_of
 from slimlab.errors import ArtifactError, RecipeError, SlimLabWarning
@@ -21,8 +21,10 @@ from slimlab.export import FORMATS, ExportReport, iter_export
 from slimlab.recipe import Distill, Recipe, load_recipe
 from slimlab.scan.setup import fingerprint
 from slimlab.steps import Step, Stopped, drain
+from slimlab.store import remove_left_overs
 from slimlab.task import Task
 from slimlab.train import Callback, Record
+from slimlab.train.launched import launched
 from slimlab.train.random_state import drawing
 from slimlab.train.together import check_shares
 
@@ -135,15 +137,21 @@ class Compressor:
         >>> sl.finish_early(steps).complete
         False
         """
-        scans = None if self._folder is None else self._folder / SCANS
+        group = launched()
+        writes = group is None or group.rank == 0  # of launched processes one
+        scans = self._folder / SCANS if self._folder is not None and writes else None
         scene = Scene(self.recipe, self.task, self.model, scans)
+        if self._output is not None:
+            remove_left_overs(self._output, (MODEL, NUMBERS, *self.recipe.export))
         checkpoints, identity = None, {}
         if self._folder is not None:
             keep = self.recipe.checkpoint.keep
-            checkpoints = Checkpoints(self._folder / CHECKPOINTS, keep)
+            checkpoints = Checkpoints(self._folder / CHECKPOINTS, keep, writes=writes)
             identity = {"model": fingerprint(self.model), "task": self.task.fingerprint()}
         run = Run(scene, self._callbacks, checkpoints, identity, workers=self._workers)
         notes = self._resume(run, checkpoints, identity)
+        if group is not None:
+            group.end(run.position.step)  # nobody writes what another still reads
         for note in notes:
             warnings.warn(note, SlimLabWarning, stacklevel=2)
         trials: list[Trial] = []
@@ -162,7 +170,7 @@ class Compressor:
             return result
         trial = replace(trials[1], history=run.history)
         result = replace(result, baseline=trials[0], trial=trial)
-        if self._output is not None:
+        if self._output is not None and writes:
             write_outputs(result, self._output)
             if self.recipe.export:
                 # The model is safe by now; a file that does not agree with it takes nothing along.

@@ -231,13 +231,17 @@ class ScanSettings(Settings):
     """Pruning ratios tried on each layer."""
     images: Images | None = None
     """Calibration images of each measurement; all by default. Choosing sees no test image."""
+    file: Word | None = None
+    """Where the first step's scan is kept, so that recipes for one model share it (1.x:
+    `sensitivities_file`); a run keeps its own otherwise."""
 
 
 class SearchSettings(Settings):
-    """Simulated annealing over ratios (1.x: `SAController`)."""
+    """Ways of picking ratios, then simulated annealing (1.x: `SAController`)."""
 
     trials: Annotated[int, Field(ge=1, le=10**6)] = 300
-    """Sets of ratios tried (1.x: `max_iter_number`)."""
+    """Sets of ratios tried (1.x: `max_iter_number`); the first are uniform ones, the optimum over a
+    scan, one drop for all layers, channels ranked together. Nothing is scanned for one trial."""
     temperature: Annotated[float, Field(gt=0, le=1e6)] = 10.24
     """At the start, in points of the metric (1.x: `init_temperature`)."""
     cooling: Annotated[float, Field(gt=0, lt=1)] = 0.85

@@ -35,7 +35,8 @@ def zoo_bench(digits):
     from slimlab_widgets.workbench import Workbench
 
     task, model = digits
-    return Workbench(model, task, run=inline, settings=Settings(images=32, criterion="l2_norm"))
+    settings = Settings(images=32, criterion="l2_norm")
+    return Workbench(model, task, run=inline, scans=None, settings=settings)
 
 
 def test_the_code_of_clicks_gives_the_same_weights_bit_for_bit(zoo_bench):
@@ -137,6 +138,22 @@ def test_the_recipe_of_clicks_gives_the_same_weights_bit_for_bit(zoo_bench):
     made = sl.Compressor(sl.Recipe.from_yaml(bench.recipe())).run(progress=False)
     assert weights(made.model) == weights(bench.candidates[0].model)
     assert weights(run(bench.code())) == weights(bench.candidates[0].model)
+
+
+def test_budget_training_and_grids_give_the_same_weights_from_code_and_recipe(zoo_bench):
+    bench = zoo_bench
+    bench.scan(ratios="0.3, 0.6", images=16)
+    click(bench, "budget", macs=0.4, bytes=0.2)
+    click(bench, "prune", name="small")
+    click(bench, "fine_tune", epochs=1, learning_rate=0.004, teacher=False)
+    click(bench, "settings", weight="abs_max", weight_bits=6)
+    click(bench, "quantize", name="small")
+    assert [c.name for c in bench.candidates] == ["small", "small int6"], bench.progress.message
+    expected = weights(bench.candidates[1].model)
+    paddle.seed(7)
+    assert weights(run(bench.code("small int6"))) == expected
+    made = sl.Compressor(sl.Recipe.from_yaml(bench.recipe("small int6"))).run(progress=False)
+    assert weights(made.model) == expected
 
 
 def test_trainings_follow_one_another_in_a_recipe_and_a_stopped_one_is_refused():
