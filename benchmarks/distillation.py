@@ -1,10 +1,11 @@
 """A student taught by a teacher against the same student trained alone: accuracy over seeds.
 
 Every run is written to a JSON file as soon as it is over, and is not made again: stop and start as
-you like, or let several processes share a file's folder with different `--seeds`.
+you like, or let several processes share a file's folder with different `--seeds`. Teachers whose
+logits alone are compared run on ONNX Runtime.
 
-    python benchmarks/distillation.py --task fashion-mnist --seeds 0 1 2 --epochs 8
-    python benchmarks/distillation.py --task digits --seeds 0 1 --epochs 2 --width 0.0625
+    python benchmarks/distillation.py --results docs/data/distillation --table docs/distillation.md
+    python benchmarks/distillation.py --task digits --seeds 0 1 --epochs 2 --width 2
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from slimlab.distill import loss_to_dict
 from slimlab.train import Training
 
 TRAINED_ALONE = "alone"
+
+
+START, END = "<!-- table: benchmarks/distillation.py -->", "<!-- end -->"
 
 
 def arms(student: paddle.nn.Layer, teacher: paddle.nn.Layer, task: sl.Task) -> dict[str, Any]:
@@ -49,8 +53,10 @@ def run(options: argparse.Namespace, arm: str, losses: Any, seed: int) -> dict[s
     """Train one student in one way, and give what it reached."""
     task = sl.load_task(options.task)
     paddle.seed(seed)
-    student = sl.load_model("mobilenet_v1", task, pretrained=False, width=options.width)
+    student = sl.load_model(options.student, task, pretrained=False, width=options.width)
     teacher = sl.load_model(options.teacher, task)
+    on_logits = losses and all(loss.teacher_layers == (None,) for loss in losses)
+    taught_by = sl.fast_teacher(teacher, task.example, threads=1) if on_logits else teacher
     settings = Training(
         optimizer="momentum",
         weight_decay=5e-4,
@@ -66,7 +72,7 @@ def run(options: argparse.Namespace, arm: str, losses: Any, seed: int) -> dict[s
         learning_rate=options.learning_rate,
         batch_size=options.batch_size,
         seed=seed,
-        teacher=teacher if losses else None,
+        teacher=taught_by if losses else None,
         distill=losses,
         training=settings,
         progress=False,
@@ -80,53 +86,75 @@ def run(options: argparse.Namespace, arm: str, losses: Any, seed: int) -> dict[s
 
 def key(options: argparse.Namespace, arm: str, losses: Any, seed: int) -> str:
     """Name a run by all that decides its result."""
-    settings = {k: getattr(options, k) for k in ("task", "teacher", "width", "epochs")}
+    settings = {k: getattr(options, k) for k in ("task", "student", "teacher", "width", "epochs")}
     settings |= {"learning_rate": options.learning_rate, "batch_size": options.batch_size}
     settings |= {"losses": [loss_to_dict(loss) for loss in losses or []], "arm": arm}
     digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=6)
     return f"{options.task}-{arm}-{seed}-{digest.hexdigest()}"
 
 
-def table(options: argparse.Namespace, found: dict[str, list[dict[str, Any]]]) -> None:
-    """Print a row an arm: mean, gain over the student alone by seed, and its standard deviation."""
+def table(options: argparse.Namespace, found: dict[str, list[dict[str, Any]]]) -> str:
+    """Give a row an arm: mean, gain over the student alone by seed, and its standard deviation."""
     alone = {row["seed"]: row["top1"] for row in found.get(TRAINED_ALONE, [])}
-    print(f"{options.task}, mobilenet_v1 x{options.width:g}, {options.epochs} epochs")
-    print(f"{'arm':24s}{'seeds':>6s}{'top1':>8s}{'gain':>8s}{'sd':>7s}{'seconds':>9s}")
+    lines = [
+        "| taught by | seeds | top-1, % | gain, points | its deviation | of each seed | s |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for arm, rows in found.items():
         gains = [row["top1"] - alone[row["seed"]] for row in rows if row["seed"] in alone]
-        gain = f"{statistics.mean(gains):+8.2f}" if gains else f"{'':8s}"
-        spread = f"{statistics.stdev(gains):7.2f}" if len(gains) > 1 else f"{'':7s}"
-        mean = statistics.mean(row["top1"] for row in rows)
+        taught = arm != TRAINED_ALONE
+        mean = f"{statistics.mean(gains):+.2f}" if gains and taught else ""
+        spread = f"{statistics.stdev(gains):.2f}" if len(gains) > 1 and taught else ""
+        each = ", ".join(f"{gain:+.2f}" for gain in gains) if taught else ""
+        top1 = statistics.mean(row["top1"] for row in rows)
         seconds = statistics.mean(row["seconds"] for row in rows)
-        print(f"{arm:24s}{len(rows):6d}{mean:8.2f}{gain}{spread}{seconds:9.1f}")
-    teachers = [row["teacher_top1"] for rows in found.values() for row in rows]
-    if teachers:
-        print(f"teacher {options.teacher}: {statistics.mean(teachers):.2f}")
+        name = arm if taught else "nobody"
+        lines.append(
+            f"| {name} | {len(rows)} | {top1:.2f} | {mean} | {spread} | {each} | {seconds:.0f} |"
+        )
+    teacher = statistics.mean(row["teacher_top1"] for rows in found.values() for row in rows)
+    lines += [
+        "",
+        f"{options.task}: {options.student} of width {options.width:g} from random weights, "
+        f"{options.epochs} epochs, batches of {options.batch_size}, momentum, learning rate "
+        f"{options.learning_rate:g}; the teacher is {options.teacher} with {teacher:.2f} %.",
+    ]
+    return "\n".join(lines)
+
+
+def put(text: str, path: Path) -> None:
+    """Write a table between the two marks of a page."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(START)
+    after = rest.partition(END)[2]
+    path.write_text(f"{before}{START}\n{text}\n{END}{after}", encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make the runs that are not there yet, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", default="fashion-mnist")
+    parser.add_argument("--student", default="vgg")
     parser.add_argument("--teacher", default="resnet20")
-    parser.add_argument("--width", type=float, default=0.125, help="of the student")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--width", type=float, default=4, help="of the student")
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--learning-rate", type=float, default=0.1)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--arm", action="append", help="only this one; may be repeated")
     parser.add_argument("--results", type=Path, default=Path("distillation-results"))
+    parser.add_argument("--table", type=Path, help="a page that gets the table between its marks")
     parser.add_argument("--at-most", type=int, default=10**6, help="new runs before the table")
     options = parser.parse_args(arguments)
     task = sl.load_task(options.task)
-    student = sl.load_model("mobilenet_v1", task, pretrained=False, width=options.width)
+    options.width = int(options.width) if options.student != "mobilenet_v1" else options.width
+    student = sl.load_model(options.student, task, pretrained=False, width=options.width)
     ways = arms(student, sl.load_model(options.teacher, task), task)
     options.results.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[dict[str, Any]]] = {}
     made = 0
     for seed in options.seeds:  # seed by seed, so that a stopped benchmark compares like with like
         for arm, losses in ways.items():
-            if options.arm and arm not in (*options.arm, TRAINED_ALONE):
+            if options.arm and arm not in options.arm:
                 continue
             path = options.results / f"{key(options, arm, losses, seed)}.json"
             if not path.exists() and made < options.at_most:
@@ -139,7 +167,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if path.exists():
                 row = json.loads(path.read_text(encoding="utf-8"))
                 found.setdefault(arm, []).append(row)
-    table(options, found)
+    if found:
+        text = table(options, found)
+        print(text)
+        if options.table is not None:
+            put(text, options.table)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,22 @@
 """Whether a latency budget is met: predicted from layers, corrected, then timed again, afresh.
 
-Three tables, also written between the markers of `docs/latency.md`:
+Each network on each runtime is a sitting of some minutes, whose rows are appended to a file of JSON
+lines; a later sitting of the same replaces them. Three tables are made from the file, also written
+between the markers of `docs/latency.md`:
 
 1. whole networks whose time was predicted from the times of their layers, and measured;
 2. budgets: the share of the time asked for, predicted, found, and that of a second sitting (whole
    and pruned network in turns, medians), with the difference;
 3. the staircase: the time of uniformly pruned networks, with and without rounding of widths.
 
-    python benchmarks/latency_budget.py --networks mobilenet_v1 resnet20 --latency 0.2 0.3
-    python benchmarks/latency_budget.py --runtimes onnxruntime paddle --table docs/latency.md
+    python benchmarks/latency_budget.py --networks mobilenet_v1 --runtimes onnxruntime
+    python benchmarks/latency_budget.py --networks --table docs/latency.md
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -118,47 +121,70 @@ class Bench:
         return self.clock.network(small, self.task.example)
 
 
-def tables(options: argparse.Namespace) -> str:
+def sitting(name: str, runtime: str, options: argparse.Namespace) -> dict[str, Any]:
+    """All rows of a network on a runtime."""
+    began = time.monotonic()
+    settings = sl.TimingSettings(runtime=runtime, batch=options.batch)
+    bench = Bench(name, settings, options)
+    rows = {
+        "checks": bench.checks(),
+        "budgets": [bench.budget(share) for share in options.latency],
+        "stairs": [bench.stairs(ratio) for ratio in options.stairs],
+    }
+    for part in rows.values():
+        print("\n".join(part), flush=True)
+    key = {"network": name, "runtime": runtime, "machine": bench.times.machine}
+    return {**key, "batch": options.batch, "seconds": time.monotonic() - began, **rows}
+
+
+def tables(sittings: Sequence[dict[str, Any]]) -> str:
     """Markdown of all three."""
-    heads = (
-        "| network | runtime | widths | predicted ms | measured ms | error | |",
-        "| network | runtime | asked | MACs removed | predicted | found | again | off, points "
-        "| tries |",
-        "| network | runtime | channels removed | MACs, any width | time, any width "
+    heads = {
+        "checks": "| network | runtime | widths | predicted ms | measured ms | error | |",
+        "budgets": "| network | runtime | asked | MACs removed | predicted | found | again "
+        "| off, points | tries |",
+        "stairs": "| network | runtime | channels removed | MACs, any width | time, any width "
         "| MACs, multiples of 16 | time, multiples of 16 |",
+    }
+    where = dict.fromkeys(
+        f"{one['machine']}; {one['batch']} images, one thread" for one in sittings
     )
-    rows: list[list[str]] = [[], [], []]
-    machine = ""
-    for runtime in options.runtimes:
-        settings = sl.TimingSettings(runtime=runtime, batch=options.batch)
-        for name in options.networks:
-            bench = Bench(name, settings, options)
-            machine = bench.times.machine
-            rows[0] += bench.checks()
-            rows[1] += [bench.budget(share) for share in options.latency]
-            rows[2] += [bench.stairs(ratio) for ratio in options.stairs]
-            for part in rows:
-                print("\n".join(part), flush=True)
-    parts = [f"`{machine}; {options.batch} images, one thread`"]
-    for head, found in zip(heads, rows, strict=True):
-        parts.append("\n".join([head, "|---" * (head.count("|") - 1) + "|", *found]))
+    parts = [f"`{'; '.join(where)}`"]
+    for name, head in heads.items():
+        rows = [row for one in sittings for row in one[name]]
+        parts.append("\n".join([head, "|---" * (head.count("|") - 1) + "|", *rows]))
     return "\n\n".join(parts)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The last sitting of each network on each runtime."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    rows = [json.loads(line) for line in lines if line]
+    last = {(row["runtime"], row["network"]): row for row in rows}
+    return [last[key] for key in sorted(last)]
 
 
 def main(arguments: Sequence[str] | None = None) -> Any:
     """Print the tables, and write them into a page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", default="fashion-mnist")
-    parser.add_argument("--networks", nargs="+", default=["mobilenet_v1", "resnet20"])
+    parser.add_argument("--networks", nargs="*", default=["mobilenet_v1", "resnet20"])
     parser.add_argument("--runtimes", nargs="+", default=["onnxruntime"])
     parser.add_argument("--latency", type=float, nargs="+", default=[0.2, 0.3, 0.5])
     parser.add_argument("--stairs", type=float, nargs="+", default=[0.2, 0.3, 0.5])
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--scan-images", type=int, default=500)
     parser.add_argument("--cache", type=Path, help="of times; measured afresh when not given")
+    parser.add_argument("--results", type=Path, default=Path("docs/data/latency.jsonl"))
     parser.add_argument("--table", type=Path, help="page with markers to write the tables into")
     options = parser.parse_args(arguments)
-    text = tables(options)
+    for runtime in options.runtimes:
+        for name in options.networks:
+            found = sitting(name, runtime, options)
+            with options.results.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(found) + "\n")
+    text = tables(read(options.results))
+    print(text)
     if options.table is not None:
         page = options.table.read_text(encoding="utf-8")
         head, rest = page.split(START)

@@ -16,7 +16,7 @@ from slimlab.allocate import (
 )
 from slimlab.artifact import load, save
 from slimlab.compare import Comparison, Trial, compare, iter_measure_trial, measure_trial
-from slimlab.compressor import Compression, Compressor
+from slimlab.compressor import Compression, Compressor, few_images
 from slimlab.data import image_folder, load_task
 from slimlab.distill import (
     DIST,
@@ -69,6 +69,7 @@ from slimlab.recipe import (
     load_recipe,
     recipe_schema,
     shipped_recipes,
+    shortened,
 )
 from slimlab.report import report
 from slimlab.scan import (
@@ -94,7 +95,7 @@ from slimlab.sensitivity import Cell, Sensitivity
 from slimlab.steps import Step, finish_early
 from slimlab.task import Metric, Task
 from slimlab.timing import TimeTable, TimingSettings, iter_measure_times, measure_times
-from slimlab.train import History, fine_tune, iter_fine_tune
+from slimlab.train import History, fast_teacher, fine_tune, iter_fine_tune
 from slimlab.zoo import load_model
 
 __all__ = [
@@ -150,6 +151,7 @@ __all__ = [
     "IterativeResult",
     "fine_tune",
     "iter_fine_tune",
+    "fast_teacher",
     "History",
     "quantize",
     "iter_quantize",
@@ -185,9 +187,11 @@ __all__ = [
     "Quantize",
     "FineTune",
     "Compressor",
+    "few_images",
     "Compression",
     "load_recipe",
     "shipped_recipes",
+    "shortened",
     "recipe_schema",
     "export",
     "iter_export",

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from slimlab.cost import Cost
 from slimlab.errors import FrozenLayerError, PlanError, nearest
 from slimlab.profile import Profile
+from slimlab.wiring import Wiring
 
 Indices = NDArray[np.int64]
 
@@ -154,6 +155,8 @@ class Graph:
         MACs, parameters and bytes for any widths.
     profile
         The table of layers.
+    wiring
+        Which layer's output goes where.
 
     Examples
     --------
@@ -173,6 +176,7 @@ class Graph:
     coverage: Coverage
     cost: Cost
     profile: Profile
+    wiring: Wiring = Wiring()  # noqa: RUF009 - frozen
 
     @property
     def macs(self) -> int:

@@ -22,6 +22,7 @@ from slimlab.profile import LayerProfile, Profile
 from slimlab.rehearsal import Rehearsal, accept, unique
 from slimlab.rules import walk
 from slimlab.trace import as_inputs, trace_program
+from slimlab.wiring import wire
 
 
 def trace(model: Layer, example: Tensor | Sequence[Tensor]) -> Graph:
@@ -58,9 +59,9 @@ def trace(model: Layer, example: Tensor | Sequence[Tensor]) -> Graph:
     cost = builder.cost(groups, batch)
     profile = builder.profile(cost)
     specs = tuple((tuple(x.shape), str(x.dtype).rpartition(".")[2]) for x in inputs)
-    return Graph(
-        type(model).__name__, specs, groups, builder.coverage(groups, cost, profile), cost, profile
-    )
+    coverage = builder.coverage(groups, cost, profile)
+    wiring = wire(program, [row[0] for row in coverage.rows])
+    return Graph(type(model).__name__, specs, groups, coverage, cost, profile, wiring)
 
 
 def settle(model: Layer, channels: Channels, rehearsal: Rehearsal) -> Builder:

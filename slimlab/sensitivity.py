@@ -163,8 +163,16 @@ class Sensitivity:
         Least-squares monotone regression (isotonic) of the measured drops: noise makes raw curves
         dip, but removing more channels is taken not to help.
         """
-        cells = self.curve(layer)
-        return _monotone(tuple((cell.ratio, cell.drop) for cell in cells))
+        known = self._fits.get(layer)
+        if known is None:
+            cells = self.curve(layer)
+            known = self._fits[layer] = _monotone(tuple((c.ratio, c.drop) for c in cells))
+        return known
+
+    @cached_property
+    def _fits(self) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Fitted curves that were asked for; a slider asks for all of them with each move."""
+        return {}
 
     def predicted_drop(self, layer: str, ratio: float) -> float:
         """Drop in points at any ratio: the fitted curve, linear between points, flat after the

@@ -8,6 +8,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from clocks import StairClock
 from matplotlib.figure import Figure
 from tables import table, trial
 from topologies import TOPOLOGIES, example
@@ -60,6 +61,27 @@ def test_a_preview_says_so_until_the_last_cell_is_exact() -> None:
     ):
         title = sl.plots.sensitivity_curves(replace(exact, cells=cells)).axes[0].get_title()
         assert words in title
+
+
+def test_the_staircase_shows_every_width_and_where_pruning_buys_nothing() -> None:
+    model, x = TOPOLOGIES["chain"](), example()
+    few = sl.TimingSettings(batch=1, levels=3, last=0.75, grain=1)
+    clock = StairClock(step=2, odd=4)  # of 8, 6, 4 and 2 channels, 6 and 2 take three times as long
+    times = sl.measure_times(
+        model, sl.trace(model, x), x, settings=few, cache=None, clock=clock, progress=False
+    )
+    stairs = times.staircase("a.0")
+    figure = sl.plots.time_staircase(times, "a.0")
+    points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert [p.get_xdata()[0] for p in points] == stairs["kept"].tolist() == [2, 4, 6, 8]
+    assert [p.get_ydata()[0] for p in points] == stairs["ms"].tolist()
+    hollow = [p.get_xdata()[0] for p in points if p.get_markerfacecolor() == "white"]
+    assert hollow == [k for k, ms in zip(stairs["kept"], stairs["ms"], strict=True)
+                      if (stairs["ms"][stairs["kept"] > k] <= ms).any()]  # fmt: skip
+    assert 6 in hollow
+    assert is_a_picture(figure)
+    with pytest.raises(sl.PlanError, match="were not measured"):
+        sl.plots.time_staircase(times, "fc")
 
 
 def test_empty_results_say_so() -> None:

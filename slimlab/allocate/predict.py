@@ -101,7 +101,7 @@ def preview(
     >>> sl.preview(graph, sl.uniform_ratios(graph, ratio=0.5)).macs_removed > 0.6
     True
     """
-    groups = Ratios(ratios).of_groups(graph)
+    groups = (ratios if isinstance(ratios, Ratios) else Ratios(ratios)).of_groups(graph)
     before = {group.name: group.width for group in graph.groups}
     kept = {n: kept_channels(width, groups.get(n, 0.0)) for n, width in before.items()}
     whole, small = graph.cost.totals(), graph.cost.totals(kept)
@@ -114,7 +114,8 @@ def preview(
     latency = latency_removed = None
     if times is not None:
         check_belongs(times, graph)
-        latency, latency_removed = times.predict(kept), times.removed(kept)
+        latency = times.predict(kept)
+        latency_removed = 1 - latency / times.whole
     return Preview(
         small.macs,
         small.params,

@@ -85,6 +85,28 @@ class Budget:
         given = ((name, getattr(self, name)) for name in RESOURCES)
         return MappingProxyType({name: share for name, share in given if share is not None})
 
+    def is_met(self, graph: Graph, kept: Mapping[str, int]) -> bool:
+        """Whether a network with so many channels of each group has lost all that is asked for.
+
+        Examples
+        --------
+        >>> import slimlab as sl
+        >>> from slimlab.allocate import Budget
+        >>> task = sl.load_task("digits")
+        >>> graph = sl.trace(sl.load_model("vgg", task), task.example)
+        >>> narrow = {group.name: 1 for group in graph.groups}
+        >>> Budget(macs=0.5).is_met(graph, {}), Budget(macs=0.5).is_met(graph, narrow)
+        (False, True)
+        """
+        whole, small = graph.cost.totals(), graph.cost.totals(kept)
+        enough = all(
+            1 - getattr(small, name) / max(1, getattr(whole, name)) >= share
+            for name, share in self.shares.items()
+        )
+        if self.latency is None or self.times is None:
+            return enough
+        return enough and self.times.removed(kept) >= self.latency
+
     def __str__(self) -> str:
         words = {"macs": "MACs", "params": "parameters", "bytes": "bytes"}
         parts = [f"-{share:.0%} {words[name]}" for name, share in self.shares.items()]
@@ -158,6 +180,14 @@ class Reachable:
                     f"{self.blocking(name)}."
                 )
                 raise PlanError(msg, target=target, reachable=most, resource=name)
+        if budget.latency is not None and self.latency is not None:
+            most = self.latency[1]
+            if budget.latency > most + tolerance:
+                msg = (
+                    f"At most {most:.1%} of the time of {self.model} can be removed at the widths "
+                    f"that were timed; {budget.latency:.1%} was asked for."
+                )
+                raise PlanError(msg, target=budget.latency, reachable=most, resource="latency")
 
     def __str__(self) -> str:
         parts = [

@@ -19,6 +19,7 @@ from slimlab.allocate.solve import descended
 from slimlab.cost import Length
 from slimlab.errors import PlanError
 from slimlab.graph import Graph
+from slimlab.ratios import Ratios, Scope
 from slimlab.timing import LayerTimes, TimeTable
 
 Kept = Mapping[str, NDArray[np.int64]]
@@ -70,6 +71,22 @@ def most_removed(times: TimeTable, kept: Kept) -> float:
     if elimination is not None:
         return 1 - fixed - elimination.minimum(np.array([0.0, 1.0])).value
     return 1 - fixed - float(problem.cost(descended(problem))[0])
+
+
+def on_measured_widths(graph: Graph, times: TimeTable, scope: Scope, ratios: Ratios) -> Ratios:
+    """The ratios moved to the nearest widths that were measured and that a scope allows.
+
+    Between them a layer may fall off the stairs of its runtime; of two equally near the narrower is
+    taken.
+    """
+    found = {}
+    for name, ratio in ratios.of_groups(graph).items():
+        width = graph.group(name).width
+        allowed = {k for k in times.widths.get(name, ()) if scope.kept(width, 1 - k / width) == k}
+        wanted = width * (1 - ratio)
+        kept = min({width, *allowed}, key=lambda k: (abs(k - wanted), k))
+        found[name] = 1 - kept / width
+    return Ratios(found)
 
 
 def check_belongs(times: TimeTable, graph: Graph) -> None:

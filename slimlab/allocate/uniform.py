@@ -9,8 +9,6 @@ from slimlab.errors import PlanError
 from slimlab.graph import Graph
 from slimlab.ratios import Ratios, Scope
 
-Removed = Callable[[float], dict[str, float]]  # a ratio to the shares it removes
-
 
 def uniform_ratios(
     graph: Graph,
@@ -70,26 +68,26 @@ def uniform_ratios(
         return scope.align(graph, dict.fromkeys(names, ratio))
     budget = Budget.of(shares)
     reachable(graph, scope).check(budget, tolerance=tolerance or 0.0)
-    removed = _removed(graph, scope, budget)
-    found = _least(removed, budget) if tolerance is None else _near(removed, budget, tolerance)
+    widths = {group.name: group.width for group in scope.groups(graph)}
+
+    def kept(at: float) -> dict[str, int]:
+        return {name: scope.kept(width, at) for name, width in widths.items()}
+
+    if tolerance is None:
+        found = _least(lambda at: budget.is_met(graph, kept(at)))
+    else:
+        ((what, target),) = budget.shares.items()
+        whole = getattr(graph.cost.totals(), what)
+        found = _near(
+            lambda at: 1 - float(getattr(graph.cost.totals(kept(at)), what) / whole),
+            target,
+            tolerance,
+        )
     return scope.align(graph, dict.fromkeys(names, found))
 
 
-def _removed(graph: Graph, scope: Scope, budget: Budget) -> Removed:
-    widths = {group.name: group.width for group in scope.groups(graph)}
-    whole = graph.cost.totals()
-
-    def removed(ratio: float) -> dict[str, float]:
-        small = graph.cost.totals({n: scope.kept(width, ratio) for n, width in widths.items()})
-        return {n: 1 - getattr(small, n) / max(1, getattr(whole, n)) for n in budget.shares}
-
-    return removed
-
-
-def _least(removed: Removed, budget: Budget) -> float:
-    def meets(ratio: float) -> bool:
-        return all(share >= budget.shares[name] for name, share in removed(ratio).items())
-
+def _least(meets: Callable[[float], bool]) -> float:
+    """The least ratio that meets a budget."""
     if meets(0.0):
         return 0.0
     low, high = 0.0, 1 - 1e-9  # reachable: all that the scope allows is gone at the upper end
@@ -99,13 +97,13 @@ def _least(removed: Removed, budget: Budget) -> float:
     return high
 
 
-def _near(removed: Removed, budget: Budget, tolerance: float) -> float:
-    ((what, target),) = budget.shares.items()
+def _near(removed: Callable[[float], float], target: float, tolerance: float) -> float:
+    """The first ratio of a bisection that removes a share to within a tolerance."""
     low, high = 0.0, 1.0
-    best = (abs(removed(0.0)[what] - target), 0.0)
+    best = (abs(removed(0.0) - target), 0.0)
     for _ in range(30):
         middle = (low + high) / 2
-        error = removed(middle)[what] - target
+        error = removed(middle) - target
         best = min(best, (abs(error), middle))
         if abs(error) < tolerance:
             break

@@ -106,12 +106,7 @@ def _bisected(
     sensitivity: Sensitivity, layers: tuple[str, ...], graph: Graph, budget: Budget, scope: Scope
 ) -> Ratios:
     def meets(ratios: Ratios) -> bool:
-        kept = _kept(graph, scope.align(graph, ratios))
-        small, whole = graph.cost.totals(kept), graph.cost.totals()
-        return all(
-            1 - getattr(small, name) / getattr(whole, name) >= share
-            for name, share in budget.shares.items()
-        )
+        return budget.is_met(graph, _kept(graph, scope.align(graph, ratios)))
 
     low, high = 0.0, max(float(sensitivity.fitted(layer)[1][-1]) for layer in layers)
     below, above = Ratios(dict.fromkeys(layers, 0.0)), _within(sensitivity, layers, high)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
-from slimlab.commands.terminal import notes, say, show, work
-from slimlab.compressor import Compression, Compressor
-from slimlab.recipe import load_recipe
+from slimlab.commands.launching import launch, launches
+from slimlab.commands.terminal import notes, say, say_above, show, work
+from slimlab.compressor import Compression, Compressor, few_images
+from slimlab.errors import RecipeError
+from slimlab.recipe import Recipe, load_recipe, shortened
+from slimlab.recipe.parts import ModelSource, TaskSettings
+from slimlab.train import Event
+from slimlab.train.launched import launched
 
 DESCRIPTION = """\
 Carry a recipe out: prune, distil, quantize and fine-tune a model as a YAML file says. The same
@@ -21,6 +27,8 @@ examples:
   slimlab run mine.yaml --checkpoint-dir runs/mine     checkpoints there, the result in runs/mine/result
   slimlab run mine.yaml --workers 2                    two processes train together
   slimlab run mine.yaml --output small                 the result in small/model and small/report
+  slimlab run mine.yaml --short                        every stage on a few images: will it work?
+  slimlab run imagenet_quantization --task /data/imagenet --model trained
 """  # noqa: E501 - lines of a terminal
 
 
@@ -50,11 +58,32 @@ def add(commands: Any) -> None:
         help="where the result is written (default: result, in the folder of the checkpoints)",
     )
     parser.add_argument(
+        "--task",
+        metavar="TASK",
+        help="digits, fashion-mnist, or a folder of images, instead of the recipe's task",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="a name or a folder that `save` wrote, instead of the recipe's model",
+    )
+    parser.add_argument(
+        "--short",
+        action="store_true",
+        help="try the recipe out: every stage in an epoch, on a few images, in a folder of its own",
+    )
+    parser.add_argument(
         "--workers",
         type=int,
         default=1,
         metavar="N",
         help="processes that train together, each on its part of a batch (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--exchange",
+        choices=("memory", "paddle"),
+        help="how workers exchange gradients: in memory, or by paddle.distributed, which is gloo on"
+        " CPUs and nccl on GPUs (default: memory; paddle where each worker has a GPU)",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
@@ -62,17 +91,72 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry `slimlab run` out."""
-    recipe = load_recipe(arguments.recipe)
-    folder = arguments.checkpoint_dir or Path("slimlab-runs") / recipe.name
+    recipe = _chosen(load_recipe(arguments.recipe), arguments)
+    folder = arguments.checkpoint_dir or Path("slimlab-runs") / _file_name(recipe.name)
     output = arguments.output or folder / "result"
+    if launches(arguments):
+        return launch(arguments, folder)
+    group = launched()
+    quiet = arguments.quiet or (group is not None and group.rank > 0)
     with notes():
-        compressor = Compressor(recipe, folder=folder, output=output, workers=arguments.workers)
-        result, stopped = work(compressor.iter_run(), title=recipe.name, quiet=arguments.quiet)
+        more = {"workers": arguments.workers, "callbacks": [] if quiet else [_log]}
+        if arguments.short:
+            compressor, output = _short(recipe, folder, arguments.output, more)
+        else:
+            compressor = Compressor(recipe, folder=folder, output=output, **more)
+        result, stopped = work(compressor.iter_run(), title=recipe.name, quiet=quiet)
     if stopped and not result.complete:
         say(_stopped(result, output))
         return 130
     _tell(result, output)
+    if arguments.short:
+        say("Every stage of the recipe works. The accuracies above are those of a few images.")
     return 0
+
+
+def _chosen(recipe: Recipe, arguments: argparse.Namespace) -> Recipe:
+    """The recipe with the task and the model of the command line."""
+    changed: dict[str, Any] = {}
+    if arguments.task is not None:
+        given = {} if recipe.task is None else {"size": recipe.task.size}
+        folder = Path(arguments.task).is_dir()
+        task = {"images": arguments.task, **given} if folder else {"name": arguments.task}
+        changed["task"] = TaskSettings(**task)
+    if arguments.model is not None:
+        kind = "artifact" if Path(arguments.model).is_dir() else "name"
+        changed["model"] = ModelSource(**{kind: arguments.model})
+    return recipe.model_copy(update=changed)
+
+
+def _short(
+    recipe: Recipe, folder: Path, output: Path | None, more: dict[str, Any]
+) -> tuple[Compressor, Path]:
+    """The recipe cut short, beside where it would be carried out."""
+    if output is not None:
+        msg = "Leave out --output: what --short makes is not for use."
+        raise RecipeError(msg, output=str(output))
+    aside = folder.with_name(f"{folder.name}-short")
+    whole = Compressor(recipe, folder=aside)
+    task = few_images(whole.task)
+    return Compressor(shortened(recipe), whole.model, task, folder=aside, **more), aside / "result"
+
+
+def _log(event: Event) -> None:
+    """Write a line at the end of each epoch and strategy: the log of a run of days."""
+    record = event.record
+    if event.kind == "strategy":
+        weights = sum(parameter.size for parameter in event.model.parameters())
+        say_above(f"A strategy changed the model: {weights:,} parameters.")
+    if event.kind == "epoch":
+        loss = "" if record.loss is None else f", loss {record.loss:.4f}"
+        metric = "" if record.metric is None else f", metric {record.metric:.2f}"
+        rate = f", learning rate {record.learning_rate:.3g}"
+        say_above(f"Epoch {record.epoch:.0f}, step {record.step}{loss}{metric}{rate}.")
+
+
+def _file_name(name: str) -> str:
+    """A recipe's name as that of a folder, which must not lead elsewhere."""
+    return re.sub(r"[^\w.-]+", "-", name).lstrip(".") or "recipe"
 
 
 def _stopped(result: Compression, output: Path) -> str:

@@ -21,6 +21,7 @@ from slimlab.compressor.quantizing import Quantizer, follow_on, followed
 from slimlab.compressor.scene import Acted, Actor, Scene
 from slimlab.compressor.timetable import Act, Piece, acts, pieces
 from slimlab.distill import DistillLoss
+from slimlab.distill.distiller import Teacher
 from slimlab.evaluate import image_count, per_image
 from slimlab.recipe import Distill
 from slimlab.steps import Step
@@ -178,7 +179,7 @@ class Run:
     def _made(self, piece: Piece) -> Trainer:
         """Give a trainer for a piece, which may have begun before."""
         recipe, position = self.scene.recipe, self.position
-        teachers: dict[str, Layer] | None = None
+        teachers: dict[str, Teacher] | None = None
         losses: tuple[DistillLoss, ...] | None = None
         since = 0
         if piece.distill is not None:

@@ -12,11 +12,13 @@ from paddle.nn import Layer
 from slimlab.artifact import load
 from slimlab.compressor.timetable import Act
 from slimlab.data import image_folder, load_task
+from slimlab.distill.distiller import Teacher
 from slimlab.recipe import Recipe
 from slimlab.recipe.parts import ModelSource, TaskSettings, TeacherSource
 from slimlab.recipe.strategies import Distill
 from slimlab.steps import Step
 from slimlab.task import Task
+from slimlab.train import fast_teacher
 from slimlab.train.random_state import drawing
 from slimlab.zoo import load_model
 
@@ -50,6 +52,8 @@ class Scene:
         The model as it was before the first strategy; nobody changes it.
     scans
         A folder for scan files; None where nothing is kept.
+    teachers_given
+        Those that a script handed over, by name.
     acted
         What was done before.
     """
@@ -58,6 +62,7 @@ class Scene:
     task: Task
     original: Layer
     scans: Path | None = None
+    teachers_given: Mapping[str, Teacher] = field(default_factory=dict)
     acted: tuple[Acted, ...] = field(default=())
 
     def facts(self, strategy: int, number: int = 0) -> Facts | None:
@@ -67,16 +72,23 @@ class Scene:
                 return done.facts
         return None
 
-    def teachers(self, strategy: Distill) -> dict[str, Layer]:
+    def teachers(self, strategy: Distill) -> dict[str, Teacher]:
         """Make a strategy's teachers; the same weights each time."""
-        found = {}
+        found: dict[str, Teacher] = {}
         for place, (name, source) in enumerate(strategy.teachers.items()):
             with drawing(self.recipe.seed, MODELS, 1 + place):
-                found[name] = self._teacher(source)
+                found[name] = self._teacher(name, source)
         return found
 
-    def _teacher(self, source: TeacherSource) -> Layer:
-        return self.original if source.original else model_of(source, self.task)
+    def _teacher(self, name: str, source: TeacherSource) -> Teacher:
+        model: Teacher
+        if source.given:
+            model = self.teachers_given[name]
+        else:
+            model = self.original if source.original else model_of(source, self.task)
+        if source.runtime == "paddle" or not isinstance(model, Layer):
+            return model
+        return fast_teacher(model, self.task.example, runtime=source.runtime)
 
 
 class Actor(Protocol):

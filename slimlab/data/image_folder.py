@@ -15,6 +15,7 @@ from slimlab.loaders import fixed_order
 from slimlab.task import Task
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+TEST_FOLDERS = ("test", "val")  # beside train; the first that is there
 MODES = {1: "L", 3: "RGB"}
 Items = list[tuple[Path, int]]
 
@@ -68,9 +69,10 @@ def image_folder(
 ) -> Task:
     """Make a task from images in folders, one subfolder a class.
 
-    Either ``path/train/CLASS/*`` and ``path/test/CLASS/*``, or ``path/CLASS/*`` alone, of which
-    every class then gives `test_share` to the test split, the same on every machine. Classes are
-    numbered in the alphabetical order of their folders. Images are read when they are needed.
+    Either ``path/train/CLASS/*`` and ``path/test/CLASS/*`` (or ``path/val/CLASS/*``, as ImageNet
+    has it), or ``path/CLASS/*`` alone, of which every class then gives `test_share` to the test
+    split, the same on every machine. Classes are numbered in the alphabetical order of their
+    folders. Images are read when they are needed.
 
     Parameters
     ----------
@@ -81,7 +83,7 @@ def image_folder(
     channels
         1 for grey, 3 for colour.
     test_share
-        Share of each class in the test split, in (0, 1), where there is no ``test`` folder.
+        Share of each class in the test split, in (0, 1), where there is no folder of it.
     flip
         Mirror half of the training images; they are also shifted by up to a 14th of their size.
     name
@@ -117,10 +119,11 @@ def image_folder(
             f"{size}) and test_share inside (0, 1) (found {test_share})."
         )
         raise TaskError(msg, channels=channels, size=size, test_share=test_share)
-    if (root / "train").is_dir() and (root / "test").is_dir():
+    held = next((root / name for name in TEST_FOLDERS if (root / name).is_dir()), None)
+    if (root / "train").is_dir() and held is not None:
         classes = _classes(root / "train")
-        _check_same(root, classes, _classes(root / "test"))
-        train, test = _items(root / "train", classes), _items(root / "test", classes)
+        _check_same(root, classes, _classes(held), held.name)
+        train, test = _items(root / "train", classes), _items(held, classes)
     else:
         classes = _classes(root)
         train, test = _split(root, classes, test_share)
@@ -175,8 +178,8 @@ def _split(root: Path, classes: list[str], test_share: float) -> tuple[Items, It
     return train, test
 
 
-def _check_same(root: Path, train: list[str], test: list[str]) -> None:
+def _check_same(root: Path, train: list[str], test: list[str], held: str) -> None:
     for extra in sorted(set(train) ^ set(test)):
-        here, other = ("train", test) if extra in train else ("test", train)
+        here, other = ("train", test) if extra in train else (held, train)
         msg = f"Class {extra!r} is only in {root / here}. {nearest(extra, other)}"
         raise TaskError(msg, path=str(root), name=extra)

@@ -190,7 +190,10 @@ class Distiller:
             )
             raise DistillError(msg, teacher=name, layers=tuple(wanted))
         with paddle.no_grad():
-            return {None: paddle.to_tensor(teacher(x), dtype="float32")}
+            logits = teacher(x)
+            if not isinstance(logits, Tensor):
+                logits = paddle.to_tensor(logits, dtype="float32")
+            return {None: logits.astype("float32")}
 
 
 def _names(losses: Sequence[DistillLoss], side: str) -> list[str]:

@@ -8,6 +8,7 @@ from slimlab.errors import ExportError
 from slimlab.export.batching import any_batch
 from slimlab.export.biases import with_biases
 from slimlab.export.formats import Subject, Written, export_format
+from slimlab.export.fusing import fuse_whole
 from slimlab.export.outputs import layer_values
 from slimlab.lowering import value_names
 
@@ -29,7 +30,10 @@ MOST = 2**31 - 1  # bytes; a protocol buffer holds no more
 )
 def write_onnx(subject: Subject) -> Written:
     """Opset 17, for any number of images, with parameters as initializers of their names."""
-    model = onnx_model(subject)
+    return _written(onnx_model(subject), subject)
+
+
+def _written(model: ModelProto, subject: Subject) -> Written:
     if model.ByteSize() > MOST:
         msg = f"The network has {model.ByteSize():,} bytes; an ONNX file holds {MOST:,}."
         raise ExportError(msg, bytes=model.ByteSize())
@@ -56,6 +60,9 @@ def onnx_model(subject: Subject) -> ModelProto:
 )
 def write_onnx_int8(subject: Subject) -> Written:
     """Weights are int8 initializers behind a DequantizeLinear, one scale a channel (or tensor);
-    activations pass a QuantizeLinear and a DequantizeLinear. Biases are float.
+    activations pass a QuantizeLinear and a DequantizeLinear, in uint8 where the grid is static.
+    Biases of convolutions are float.
     """
-    return write_onnx(subject)
+    model = onnx_model(subject)
+    fuse_whole(model)
+    return _written(model, subject)

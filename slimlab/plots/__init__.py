@@ -11,7 +11,7 @@ Examples
 """
 
 from slimlab.plots.curves import drop_intervals, sensitivity_curves
-from slimlab.plots.networks import picked_ratios, pruned_widths
+from slimlab.plots.networks import picked_ratios, pruned_widths, time_staircase
 from slimlab.plots.runs import tradeoff, training_history
 from slimlab.plots.style import Picture
 
@@ -21,6 +21,7 @@ __all__ = [
     "picked_ratios",
     "pruned_widths",
     "sensitivity_curves",
+    "time_staircase",
     "tradeoff",
     "training_history",
 ]

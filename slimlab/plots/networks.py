@@ -9,7 +9,19 @@ from matplotlib.figure import Figure
 
 from slimlab.allocate import preview
 from slimlab.graph import Graph
-from slimlab.plots.style import ACCENT, MARKS, Picture, empty, line_colours, new_axes, plain, short
+from slimlab.plots.style import (
+    ACCENT,
+    MARKS,
+    MUTED,
+    WARM,
+    Picture,
+    empty,
+    line_colours,
+    new_axes,
+    plain,
+    short,
+)
+from slimlab.timing import TimeTable
 
 
 def pruned_widths(graph: Graph, ratios: Mapping[str, float]) -> Figure:
@@ -31,6 +43,54 @@ def pruned_widths(graph: Graph, ratios: Mapping[str, float]) -> Figure:
     names = [short(name) for name in widths]
     axes.set_xticks(at, names, rotation=60, ha="right", rotation_mode="anchor", fontsize=7)
     axes.legend(frameon=False, fontsize=8)
+    return plain(figure)
+
+
+def time_staircase(times: TimeTable, layer: str) -> Figure:
+    """Time of the whole network by the channels that one layer keeps: the stairs of its runtime.
+
+    Hollow points buy nothing: a wider layer takes no longer.
+
+    Parameters
+    ----------
+    times
+        What `measure_times` gave.
+    layer
+        One whose widths were measured.
+
+    Raises
+    ------
+    PlanError
+        For a layer whose widths were not.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> from slimlab.timing import TimingSettings
+    >>> task = sl.load_task("digits")
+    >>> model = sl.load_model("vgg", task)
+    >>> graph = sl.trace(model, task.example)
+    >>> few = TimingSettings(levels=2, runs=2, turns=1)
+    >>> times = sl.measure_times(
+    ...     model, graph, task.example, settings=few, cache=None, progress=False
+    ... )
+    >>> sl.plots.time_staircase(times, graph.layers[0]).axes[0].get_xlabel()
+    'Channels kept of convs.0'
+    """
+    stairs = times.staircase(layer)
+    figure = Picture(figsize=(6.4, 3.6), layout="constrained")
+    axes = new_axes(figure, f"Channels kept of {short(layer)}", "Milliseconds")
+    kept, ms = stairs["kept"].to_numpy(), stairs["ms"].to_numpy()
+    axes.plot(kept, ms, "-", color=MUTED, lw=1)
+    for n, (width, time) in enumerate(zip(kept, ms, strict=True)):
+        idle = bool((ms[n + 1 :] <= time).any())
+        fill, edge = ("white", WARM) if idle else (ACCENT, ACCENT)
+        axes.plot([width], [time], "o", ms=5, mfc=fill, mec=edge)
+    axes.set_xlim(left=0)
+    axes.set_ylim(0, 1.08 * float(ms.max()))
+    axes.set_title(
+        f"{times.settings.batch} images, {short(times.clock)}", fontsize=8, color=MUTED, loc="left"
+    )
     return plain(figure)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from slimlab.recipe.recipe import Recipe, load_recipe, recipe_schema, shipped_recipes
+from slimlab.recipe.short import shortened
 from slimlab.recipe.strategies import Distill, FineTune, Prune, Quantize
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "load_recipe",
     "recipe_schema",
     "shipped_recipes",
+    "shortened",
 ]

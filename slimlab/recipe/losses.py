@@ -6,24 +6,33 @@ import json
 from dataclasses import MISSING, fields
 from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import GetJsonSchemaHandler, create_model
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, create_model
 from pydantic_core import core_schema
 
 from slimlab.distill import LOSSES, DistillLoss, loss_to_dict
 from slimlab.errors import SlimLabError, nearest
+from slimlab.recipe.described import attribute_texts
 from slimlab.recipe.settings import Settings, refuse, unknown_key
+
+
+class _LossSettings(Settings):
+    """A loss in a recipe."""
+
+    # Its fields are not written down in any source, where pydantic would look for what they mean.
+    model_config = ConfigDict(use_attribute_docstrings=False)
 
 
 def loss_settings(kind: str) -> type[Settings]:
     """Give the model of a registered loss: its name under `loss`, then its fields."""
     loss = LOSSES[kind]
-    hints = get_type_hints(loss)
-    members: dict[str, Any] = {"loss": (Literal[kind], ...)}
+    hints, texts = get_type_hints(loss), attribute_texts(loss)
+    members: dict[str, Any] = {"loss": (Literal[kind], Field(..., description="Which loss."))}
     for member in fields(loss):
         default = ... if member.default is MISSING else member.default
-        members[member.name] = (hints[member.name], default)
+        described = Field(default, description=texts.get(member.name))
+        members[member.name] = (hints[member.name], described)
     made: type[Settings] = create_model(
-        f"{loss.__name__}Loss", __base__=Settings, __doc__=(loss.__doc__ or "").split("\n")[0],
+        f"{loss.__name__}Loss", __base__=_LossSettings, __doc__=(loss.__doc__ or "").split("\n")[0],
         **members,
     )  # fmt: skip
     return made

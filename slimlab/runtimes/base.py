@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from slimlab.errors import TaskError, UnsupportedOpError, nearest
 
 Array = NDArray[np.float32]
-# Takes one array an input of the network, in its order; gives one an output.
+# Takes one array an input of the network, in its order; gives one an output. What a network gives
+# in bfloat16 are bits for another one to take: NumPy has no such type.
 Compiled = Callable[[Sequence[Array]], list[Array]]
+WHOLE = ("onnxruntime", "openvino")  # for whole networks, the fastest first
 
 
 class Runtime(Protocol):
@@ -24,9 +26,13 @@ class Runtime(Protocol):
         As tables show it.
     dtypes
         Precisions it can compute in on this machine; `"float32"` is always one.
+    channels_last
+        Whether it computes convolutions with channels last: what passes from one network to
+        another is best handed over like that.
     """
 
     name: str
+    channels_last: bool
 
     @property
     def dtypes(self) -> tuple[str, ...]:
@@ -72,15 +78,21 @@ def refused(name: str, error: Exception) -> UnsupportedOpError:
     return UnsupportedOpError(msg, runtime=name)
 
 
-def fastest(dtype: str = "float32", *, name: str | None = None) -> Runtime:
-    """Give the runtime to use for a precision, or the one that is asked for by name.
+def fastest(dtype: str = "float32", names: Sequence[str] = WHOLE) -> Runtime:
+    """Give the first runtime that computes in a precision on this machine.
 
-    ONNX Runtime was the fastest in float32, and OpenVINO is the only one that computes in bfloat16.
+    Parameters
+    ----------
+    dtype
+        The precision.
+    names
+        Runtimes, the one that is liked best first. Of whole networks ONNX Runtime was the fastest
+        in float32; only OpenVINO computes in bfloat16.
 
     Raises
     ------
     TaskError
-        For an unknown runtime, or a precision that it or this machine's processor hasn't.
+        For an unknown runtime, or a precision that none of them or this machine's processor has.
 
     Examples
     --------
@@ -88,14 +100,14 @@ def fastest(dtype: str = "float32", *, name: str | None = None) -> Runtime:
     >>> fastest().name
     'onnxruntime'
     """
-    if name is not None and name not in RUNTIMES:
-        msg = f"No runtime {name!r}. {nearest(name, RUNTIMES)}"
-        raise TaskError(msg, runtime=name)
-    order = ("onnxruntime", "openvino") if name is None else (name,)
-    for candidate in order:
-        if dtype in RUNTIMES[candidate].dtypes:
-            return RUNTIMES[candidate]
-    have = {n: RUNTIMES[n].dtypes for n in order}
+    for name in names:
+        if name not in RUNTIMES:
+            msg = f"No runtime {name!r}. {nearest(name, RUNTIMES)}"
+            raise TaskError(msg, runtime=name)
+    for name in names:
+        if dtype in RUNTIMES[name].dtypes:
+            return RUNTIMES[name]
+    have = {n: RUNTIMES[n].dtypes for n in names}
     msg = (
         f"No runtime computes in {dtype!r} on this machine: "
         + "; ".join(f"{n} has {', '.join(d)}" for n, d in have.items())

@@ -15,6 +15,7 @@ class OnnxRuntime:
     """Runs networks with `onnxruntime.InferenceSession`."""
 
     name = "onnxruntime"
+    channels_last = False
     dtypes = ("float32",)
 
     def compile(

@@ -18,6 +18,7 @@ class OpenVino:
     """Runs networks with `openvino.Core`."""
 
     name = "openvino"
+    channels_last = True
 
     @cached_property
     def _core(self) -> Any:
@@ -50,7 +51,7 @@ class OpenVino:
 
         def run(inputs: Sequence[Array]) -> list[Array]:
             try:
-                request.infer(list(inputs))
+                request.infer(list(inputs), share_inputs=True)
             except RuntimeError as error:
                 raise refused(self.name, error) from error
             outputs = request.model_outputs

@@ -32,10 +32,18 @@ class Wants:
         Images that each cell is measured on at most.
     precision
         Half width of its interval that is enough; None to use all images.
+    decide
+        A drop: an interval that lies on one side of it is enough.
     """
 
     images: int
-    precision: float | None
+    precision: float | None = None
+    decide: float | None = None
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether it depends on what was measured how many images a cell needs."""
+        return self.precision is not None or self.decide is not None
 
     def more(self, cell: Cell | None) -> bool:
         """Whether more images of a cell should be measured."""
@@ -43,11 +51,13 @@ class Wants:
             return True
         if cell.images >= self.images:
             return False
-        if self.precision is None:
-            return True
         # The interval of few images is itself uncertain; the lowest count that the normal
         # approximation is used for.
         if cell.images < LEAST:
+            return True
+        if self.decide is not None and not cell.low <= self.decide <= cell.high:
+            return False
+        if self.precision is None:
             return True
         half = max(cell.high - cell.drop, cell.drop - cell.low)
         return half > max(self.precision, RELATIVE * abs(cell.drop))

@@ -145,12 +145,13 @@ class Crew:
 def measured_by(client: Any, setup: Setup) -> Generator[Record | None, None, None]:
     """Have all measured that is wanted, record by record; None while nothing comes.
 
-    With `precision=`, what the next chunk is measured for depends on this one, so that chunks come
-    one after the other and each is shared by all workers. Otherwise only the first is, since its
-    cells are the first picture; later ones go to one worker each as long as there are many.
+    With `precision=` or `decide=`, what the next chunk is measured for depends on this one, so that
+    chunks come one after the other and each is shared by all workers. Otherwise only the first is,
+    since its cells are the first picture; later ones go to one worker each as long as there are
+    many.
     """
     crew = Crew(setup, client)
-    in_turn = setup.wants.precision is not None
+    in_turn = setup.wants.stops_early
     try:
         for start, images, labels in setup.chunks():
             stop = start + len(images)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from paddle.nn import Layer
 
+from slimlab.errors import UnsupportedOpError
 from slimlab.evaluate import inference
 from slimlab.recalibrate import RunningAverage, calibration_batches
 from slimlab.runtimes import RUNTIMES, Compiled
@@ -30,6 +31,7 @@ from slimlab.surgery import Cut, zero
 from slimlab.task import Task
 
 Logits = NDArray[np.float32]
+CARRIED = {"float32": onnx.TensorProto.FLOAT, "bfloat16": onnx.TensorProto.BFLOAT16}
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +141,9 @@ class Fast:
 
     @cached_property
     def _network(self) -> Network:
-        return Network(onnx.ModelProto.FromString(self.blueprint.network))
+        model = onnx.ModelProto.FromString(self.blueprint.network)
+        carried = CARRIED[self.blueprint.dtype] if self._runtime.channels_last else None
+        return Network(model, carried)
 
     @cached_property
     def _segments(self) -> dict[str, Segment | None]:
@@ -163,14 +167,19 @@ class Fast:
     def pruned(self, chunk: Chunk, group: str, ratio: float) -> Logits:
         """Run the group's segment on what `whole` kept."""
         cut = self._segments[group]
-        if cut is None:
-            run = self._keep((group, ratio), lambda: self._zeroed(group, ratio))
-            made = run([self._padded(chunk)])
-        else:
-            values = self._values(chunk)
-            run = self._keep(group, lambda: cut.model)
-            masks = cut.masks(self.blueprint.kept[group, ratio])
-            made = run([*(values[name] for name in cut.border), *masks])
+        if cut is not None:
+            try:
+                return self._masked(chunk, cut, ratio)
+            except UnsupportedOpError:  # the runtime can't run this part of the network
+                self._segments[group] = None
+        run = self._keep((group, ratio), lambda: self._zeroed(group, ratio))
+        return run([self._padded(chunk)])[0][: len(chunk.images)]
+
+    def _masked(self, chunk: Chunk, cut: Segment, ratio: float) -> Logits:
+        values = self._values(chunk)
+        run = self._keep(cut.group, lambda: cut.model)
+        masks = cut.masks(self.blueprint.kept[cut.group, ratio])
+        made = run([*(values[name] for name in cut.border), *masks])
         return made[0][: len(chunk.images)]
 
     def _values(self, chunk: Chunk) -> dict[str, NDArray[np.float32]]:
@@ -186,7 +195,8 @@ class Fast:
     def _prefix(self) -> onnx.ModelProto:
         network = self._network
         entries = [info.name for info in network.model.graph.input]
-        return network.part("whole", network.nodes, entries, self._outputs)
+        nodes = [*network.nodes, *network.handing(self._outputs)]
+        return network.part("whole", nodes, entries, self._outputs)
 
     def _zeroed(self, group: str, ratio: float) -> onnx.ModelProto:
         model: onnx.ModelProto = onnx.ModelProto.FromString(self.blueprint.network)

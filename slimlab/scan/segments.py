@@ -12,7 +12,7 @@ Knows ONNX graphs; knows no model, no ratios and no runtime.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 OUTPUT = "output_0"
+LAST = "@last"  # ends the name of a value that is handed over with its channels last
 # Operators that treat channels apart, or move them: they can stand between where a channel is made
 # and where it is read. One that sums channels without a weight is not among them, for it would see
 # channels that the mask has not met yet.
@@ -51,24 +52,37 @@ class Site:
         Shape of that axis: the group's channel at each index, or -1 for those of other groups.
     rank
         Number of the tensor's axes.
+    last
+        Whether the tensor is handed over with its channels last, and masked like that.
     """
 
     value: str
     axis: int
     rank: int
     channels: NDArray[np.int64]
+    last: bool = False
 
     @property
     def mask_shape(self) -> list[int]:
         """Shape of a mask that is multiplied with the tensor."""
-        return [len(self.channels) if n == self.axis else 1 for n in range(self.rank)]
+        along = self.rank - 1 if self.last else self.axis
+        return [len(self.channels) if n == along else 1 for n in range(self.rank)]
 
 
 class Network:
-    """An ONNX model with static shapes, and who makes and reads its values."""
+    """An ONNX model with static shapes, and who makes and reads its values.
 
-    def __init__(self, model: onnx.ModelProto) -> None:
-        self.model = model
+    Parameters
+    ----------
+    model
+        The model.
+    carried
+        ONNX type in which pictures that are masked pass from one model to another, with their
+        channels last, as some runtimes compute; None to pass them as they are, in float32.
+    """
+
+    def __init__(self, model: onnx.ModelProto, carried: int | None = None) -> None:
+        self.model, self.carried = model, carried
         graph = model.graph
         self.nodes = list(graph.node)
         self.initializers = {one.name: one for one in graph.initializer}
@@ -88,6 +102,19 @@ class Network:
         """Static shape of a value, batch included."""
         dims = self.infos[value].type.tensor_type.shape.dim
         return tuple(int(dim.dim_value) for dim in dims)
+
+    def handing(self, values: Iterable[str]) -> list[onnx.NodeProto]:
+        """The nodes that make values to be handed over of values as they are."""
+        nodes = []
+        for name in values:
+            if name.endswith(LAST):
+                turned = f"{name}_turned"
+                given = name.removesuffix(LAST)
+                nodes += [
+                    helper.make_node("Transpose", [given], [turned], perm=[0, 2, 3, 1]),
+                    helper.make_node("Cast", [turned], [name], to=self.carried),
+                ]
+        return nodes
 
     def after(self, positions: Iterable[int]) -> list[int]:
         """These nodes and all that depend on them, in execution order."""
@@ -247,15 +274,19 @@ def _carries(network: Network, node: onnx.NodeProto) -> bool:
 
 
 def _cut_out(network: Network, group: str, found: Sequence[tuple[Site, list[int]]]) -> Segment:
+    sites = _placed(network, found)
     renamed: dict[int, str] = {}
     masks: dict[int, list[onnx.NodeProto]] = {}
     infos = {}
-    for number, (site, positions) in enumerate(found):
+    for number, (site, (_, positions)) in enumerate(zip(sites, found, strict=True)):
         mask, masked = f"mask_{number}", f"masked_{number}"
         infos[mask] = helper.make_tensor_value_info(mask, TensorProto.FLOAT, site.mask_shape)
-        node = helper.make_node("Mul", [site.value, mask], [masked], name=masked)
         renamed.update(dict.fromkeys(positions, masked))
-        masks.setdefault(min(positions), []).append(node)
+        masks.setdefault(min(positions), []).extend(_masking(site, mask, masked))
+        if site.last and network.carried is not None:
+            n, c, h, w = network.shape(site.value)
+            name, kind = site.value + LAST, network.carried
+            network.infos[name] = helper.make_tensor_value_info(name, kind, [n, h, w, c])
     nodes: list[onnx.NodeProto] = []
     for position in network.after(renamed):
         nodes += masks.get(position, [])
@@ -267,7 +298,33 @@ def _cut_out(network: Network, group: str, found: Sequence[tuple[Site, list[int]
     border = _border(network, nodes, infos)
     network.infos.update(infos)
     model = network.part(group, nodes, [*border, *infos], [OUTPUT])
-    return Segment(group, tuple(border), tuple(site for site, _ in found), model)
+    return Segment(group, tuple(border), tuple(sites), model)
+
+
+def _placed(network: Network, found: Sequence[tuple[Site, list[int]]]) -> list[Site]:
+    """The sites, marked where their value is a picture that comes from outside of the segment."""
+    inside = network.after(position for _, positions in found for position in positions)
+    made = {name for position in inside for name in network.nodes[position].output}
+    return [
+        replace(site, last=site.rank == 4 and site.axis == 1 and site.value not in made)
+        if network.carried is not None
+        else site
+        for site, _ in found
+    ]
+
+
+def _masking(site: Site, mask: str, masked: str) -> list[onnx.NodeProto]:
+    """The nodes that mask a value; masked before it is turned, turning it costs a runtime nothing
+    that computes with channels last.
+    """
+    if not site.last:
+        return [helper.make_node("Mul", [site.value, mask], [masked], name=masked)]
+    given, floats, turned = site.value + LAST, f"{masked}_floats", f"{masked}_turned"
+    return [
+        helper.make_node("Cast", [given], [floats], to=TensorProto.FLOAT),
+        helper.make_node("Mul", [floats, mask], [turned], name=masked),
+        helper.make_node("Transpose", [turned], [masked], perm=[0, 3, 1, 2]),
+    ]
 
 
 def _border(network: Network, nodes: Sequence[onnx.NodeProto], masks: Iterable[str]) -> list[str]:

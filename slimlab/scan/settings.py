@@ -40,6 +40,11 @@ class ScanSettings:
         Stop measuring a cell when its interval reaches no further than so many points (or units of
         the metric) to each side, or a quarter of its drop where that is more. Every cell is
         measured on all images when None.
+    decide
+        The drop that will be accepted of a layer, in points: a cell whose interval lies on one side
+        of it is measured no more, so that images go where the choice of ratios depends on them. A
+        pick at this drop is then that of all images, give or take a grid step; the rest of the
+        curves is coarse. With `precision` a cell is over when either is reached.
     seconds
         Stop after so long with what there is.
     dtype
@@ -82,6 +87,7 @@ class ScanSettings:
     metric: str | None = None
     images: int | None = None
     precision: float | None = None
+    decide: float | None = None
     seconds: float | None = None
     dtype: str = "float32"
     runtime: str | None = None

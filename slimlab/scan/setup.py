@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from slimlab.evaluate import image_count
 from slimlab.graph import Graph
 from slimlab.grouping import trace
 from slimlab.ratios import Scope
-from slimlab.runtimes import fastest
+from slimlab.runtimes import RUNTIMES, fastest
 from slimlab.scan.blueprint import Blueprint, Reads, choose, lowered
 from slimlab.scan.board import Board, Wants
 from slimlab.scan.files import about
@@ -29,11 +29,15 @@ from slimlab.scan.records import Key, Records, check_same
 from slimlab.scan.scoring import Scoring
 from slimlab.scan.settings import REFERENCE, ScanSettings
 from slimlab.sensitivity import Cell, Fingerprint, Sensitivity
+from slimlab.surgery import Cut
 from slimlab.task import Task
 
 # MACs of a chunk: enough to keep the processor busy, few enough for a stop to answer at once.
 CHUNK_MACS = 8e9
 MOST = 256  # images of a chunk at most: the first one should be over soon
+# OpenVINO runs segments in less time than ONNX Runtime, which is faster for whole networks: see
+# docs/scan-speed.md.
+ORDER = ("openvino", "onnxruntime")
 CLOSE = 1e-3  # relative difference of logits above which a runtime is not trusted
 
 
@@ -82,25 +86,15 @@ def prepare(model: Layer, task: Task, asked: ScanSettings) -> Setup:
     names = tuple(group.name for group in groups)
     scoring = Scoring.of(task, asked.metric)
     kept, cuts = choose(model, task, graph, groups, asked.grid, asked.criterion)
-    batch = _chunk_size(graph, asked.memory)
-    meter: Meter | None = None
-    runtime = REFERENCE
-    if asked.recalibrate_bn:
-        meter = Recalibrated(model, cuts, task, asked.recalibrate_bn)
-    elif asked.runtime != REFERENCE:
-        runtime = fastest(asked.dtype, name=asked.runtime).name
-        reads = {group.name: Reads.of(group) for group in groups}
-        try:
-            network = lowered(model, task.example, batch)
-            meter = Fast(
-                Blueprint(network, batch, reads, kept, cuts, runtime, asked.dtype, asked.memory)
-            )
-            _check(meter, Reference(model, cuts), task, asked)
-        except UnsupportedOpError as error:
-            if asked.runtime is not None or asked.dtype != "float32":
-                raise
-            warnings.warn(f"This scan runs in Paddle, which is slow. {error}", stacklevel=4)
-            meter, runtime = None, REFERENCE
+    images = image_count(task, asked.images)
+    batch = _chunk_size(graph, asked.memory, images)
+    reads = {group.name: Reads.of(group) for group in groups}
+
+    def drawn(runtime: str) -> Blueprint:
+        network = lowered(model, task.example, batch)
+        return Blueprint(network, batch, reads, kept, cuts, runtime, asked.dtype, asked.memory)
+
+    meter = _meter(model, task, asked, cuts, drawn)
     empty = Sensitivity(
         cells=(),
         layers=names,
@@ -109,10 +103,10 @@ def prepare(model: Layer, task: Task, asked: ScanSettings) -> Setup:
         metric=scoring.metric.name,
         unit=scoring.metric.unit,
         criterion=asked.criterion,
-        images=image_count(task, asked.images),
+        images=images,
         fingerprint=Fingerprint(fingerprint(model), task.fingerprint()),
         higher_is_better=scoring.metric.higher_is_better,
-        runtime=runtime,
+        runtime=meter.blueprint.runtime if isinstance(meter, Fast) else REFERENCE,
         recalibrate_bn=asked.recalibrate_bn,
     )
     records = Records({**identity(empty), **origin_of(scoring.metric)}, asked.path)
@@ -126,10 +120,48 @@ def prepare(model: Layer, task: Task, asked: ScanSettings) -> Setup:
         board=board,
         records=records,
         scoring=scoring,
-        meter=meter or Reference(model, cuts),
+        meter=meter,
         batch=batch,
-        wants=Wants(empty.images, asked.precision),
+        wants=Wants(images, asked.precision, asked.decide),
     )
+
+
+def _meter(
+    model: Layer,
+    task: Task,
+    asked: ScanSettings,
+    cuts: Mapping[tuple[str, float], tuple[Cut, ...]],
+    drawn: Callable[[str], Blueprint],
+) -> Meter:
+    """What measures: the first runtime that gives what the model gives, or Paddle, with a warning.
+
+    Raises
+    ------
+    TaskError
+        When no runtime here computes in the precision that is asked for.
+    UnsupportedOpError
+        When the runtime or precision that was asked for can't run the network.
+    """
+    if asked.recalibrate_bn:
+        return Recalibrated(model, cuts, task, asked.recalibrate_bn)
+    reference = Reference(model, cuts)
+    if asked.runtime == REFERENCE:
+        return reference
+    first = fastest(asked.dtype, ORDER if asked.runtime is None else (asked.runtime,)).name
+    others = [n for n in ORDER if asked.dtype in RUNTIMES[n].dtypes and n != first]
+    why = UnsupportedOpError("")
+    for name in (first, *(others if asked.runtime is None else ())):
+        try:
+            meter = Fast(drawn(name))
+            _check(meter, reference, task, asked)
+        except UnsupportedOpError as error:
+            why = error
+        else:
+            return meter
+    if asked.runtime is not None or asked.dtype != "float32":
+        raise why
+    warnings.warn(f"This scan runs in Paddle, which is slow. {why}", stacklevel=5)
+    return reference
 
 
 def fingerprint(model: Layer) -> str:
@@ -153,12 +185,15 @@ def identity(table: Sensitivity) -> dict[str, str]:
     }
 
 
-def _chunk_size(graph: Graph, memory: int) -> int:
-    """Images of a chunk: as many as are measured in a moment and fit into memory."""
+def _chunk_size(graph: Graph, memory: int, images: int) -> int:
+    """Images of a chunk: as many as are measured in a moment and fit into memory, and all chunks
+    alike, since the last one costs as much as a full one.
+    """
     values = sum(int(np.prod(row.output[1:], dtype=np.int64)) for row in graph.profile.layers)
     # What each layer gives, and as much again for what its activation makes of it.
     fit = memory // 2 // max(1, 8 * values)
-    return int(max(1, min(MOST, max(8, CHUNK_MACS // max(1, graph.macs)), fit)))
+    most = int(max(1, min(MOST, max(8, CHUNK_MACS // max(1, graph.macs)), fit)))
+    return -(-images // -(-images // most))
 
 
 def _check(fast: Fast, reference: Reference, task: Task, asked: ScanSettings) -> None:

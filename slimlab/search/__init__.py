@@ -9,14 +9,8 @@ from __future__ import annotations
 from slimlab.search.auto import auto_prune, iter_auto_prune
 from slimlab.search.candidates import Candidate, candidate_ratios, candidates
 from slimlab.search.contest import AutoResult, AutoSettings, Tried
-from slimlab.search.iterative import (
-    IterativeResult,
-    IterativeSettings,
-    Round,
-    iter_iterative_prune,
-    iterative_prune,
-    step_shares,
-)
+from slimlab.search.iterative import iter_iterative_prune, iterative_prune
+from slimlab.search.rounds import IterativeResult, IterativeSettings, Round, step_shares
 from slimlab.search.timed import TimedRatios, iter_ratios_for_latency, ratios_for_latency
 
 __all__ = [

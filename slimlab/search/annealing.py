@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from scipy.optimize import dual_annealing
 
 from slimlab.allocate import Budget
+from slimlab.allocate.time_tables import on_measured_widths
 from slimlab.graph import Graph
 from slimlab.ratios import Ratios, Scope
+from slimlab.search.candidates import kept_of
 from slimlab.steps import Step, Stopped
 
 Array = NDArray[np.float64]
@@ -117,18 +119,17 @@ def to_budget(graph: Graph, budget: Budget, proposal: Mapping[str, float], scope
     Every layer keeps a power of the share that was proposed, so that their order stays, and any
     budget that the scope allows is met.
     """
-    whole = graph.cost.totals()
     widths = {name: graph.group(name).width for name in proposal}
 
-    def kept(power: float) -> dict[str, int]:
-        return {n: scope.kept(widths[n], 1 - (1 - x) ** power) for n, x in proposal.items()}
+    def at(power: float) -> Ratios:
+        kept = {n: scope.kept(widths[n], 1 - (1 - x) ** power) for n, x in proposal.items()}
+        ratios = Ratios({name: 1 - count / widths[name] for name, count in kept.items()})
+        if budget.times is None:
+            return ratios
+        return on_measured_widths(graph, budget.times, scope, ratios)
 
     def meets(power: float) -> bool:
-        small = graph.cost.totals(kept(power))
-        return all(
-            1 - getattr(small, n) / max(1, getattr(whole, n)) >= share
-            for n, share in budget.shares.items()
-        )
+        return budget.is_met(graph, kept_of(graph, at(power)))
 
     low, high = 0.0, 1.0
     while not meets(high) and high < 1e4:
@@ -136,7 +137,7 @@ def to_budget(graph: Graph, budget: Budget, proposal: Mapping[str, float], scope
     for _ in range(30):
         middle = (low + high) / 2
         low, high = (low, middle) if meets(middle) else (middle, high)
-    return Ratios({name: 1 - count / widths[name] for name, count in kept(high).items()})
+    return at(high)
 
 
 def asked(

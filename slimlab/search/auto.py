@@ -22,6 +22,7 @@ from slimlab.search.phases import Phases
 from slimlab.sensitivity import Sensitivity
 from slimlab.steps import Step, drain
 from slimlab.task import Task
+from slimlab.timing import TimeTable
 from slimlab.train import iter_fine_tune
 
 
@@ -32,6 +33,9 @@ def auto_prune(  # noqa: PLR0913 - one keyword a budget, each with a default
     macs: float | None = None,
     params: float | None = None,
     bytes: float | None = None,
+    latency: float | None = None,
+    times: TimeTable | None = None,
+    macs_most: float | None = None,
     tried: Sequence[Candidate] | None = None,
     sensitivity: Sensitivity | None = None,
     epochs: int = 1,
@@ -47,6 +51,11 @@ def auto_prune(  # noqa: PLR0913 - one keyword a budget, each with a default
         The model is not changed. Candidates are ranked on the task's calibration images.
     macs, params, bytes
         Shares of the network to *remove*, each in [0, 1); all that are given are met.
+    latency, times
+        Share of the time to remove, as `times` (what `measure_times` gave) predicts it.
+    macs_most
+        Share of the multiply-adds that a candidate may remove at most; one that removes more is
+        left out.
     tried
         The candidates; `slimlab.search.candidates()` when None.
     sensitivity
@@ -61,7 +70,7 @@ def auto_prune(  # noqa: PLR0913 - one keyword a budget, each with a default
     Raises
     ------
     PlanError
-        When no budget or no candidate is given, or a candidate can't meet the budget.
+        When no budget or no candidate is given, or none of them can meet the budget.
 
     Examples
     --------
@@ -82,6 +91,9 @@ def auto_prune(  # noqa: PLR0913 - one keyword a budget, each with a default
         macs=macs,
         params=params,
         bytes=bytes,
+        latency=latency,
+        times=times,
+        macs_most=macs_most,
         tried=tried,
         sensitivity=sensitivity,
         epochs=epochs,
@@ -98,6 +110,9 @@ def iter_auto_prune(  # noqa: PLR0913 - the same as auto_prune
     macs: float | None = None,
     params: float | None = None,
     bytes: float | None = None,
+    latency: float | None = None,
+    times: TimeTable | None = None,
+    macs_most: float | None = None,
     tried: Sequence[Candidate] | None = None,
     sensitivity: Sensitivity | None = None,
     epochs: int = 1,
@@ -122,14 +137,12 @@ def iter_auto_prune(  # noqa: PLR0913 - the same as auto_prune
     >>> sl.finish_early(steps).winner.candidate.name
     'uniform, l1_norm'
     """
-    budget = Budget(macs, params, bytes)
+    budget = Budget(macs, params, bytes, latency, times)
     ways = tuple(candidates() if tried is None else tried)
-    if not ways:
-        msg = "There is nothing to try: give at least one candidate."
-        raise PlanError(msg)
-    contest = Contest(model, task, budget, settings)
+    _check(ways, macs or 0.0, macs_most)
+    contest = Contest(model, task, budget, settings, macs_most)
     for way in ways:
-        reachable(contest.graph, way.scope).check(budget)
+        reachable(contest.graph, way.scope, times=times).check(budget)
     scans = _scans(ways, sensitivity)
     extra = (settings.tries > 0) + (epochs > 0)
     phases: Phases[AutoResult] = Phases(len(scans) + len(ways) + extra)
@@ -149,6 +162,7 @@ def iter_auto_prune(  # noqa: PLR0913 - the same as auto_prune
         yield from phases.tick(way.name)
         if phases.stopped():
             return contest.result()
+    _ = contest.result().winner  # says why when all were left out
     if settings.tries:
         yield from phases.run(contest.annealing(), "annealing")
         phases.item = contest.result()
@@ -165,6 +179,16 @@ def iter_auto_prune(  # noqa: PLR0913 - the same as auto_prune
     if tuned is None:
         return contest.result()
     return replace(contest.result(), model=tuned[0], history=tuned[1])
+
+
+def _check(ways: Sequence[Candidate], macs: float, most: float | None) -> None:
+    """Refuse what makes no sense before any work."""
+    if not ways:
+        msg = "There is nothing to try: give at least one candidate."
+        raise PlanError(msg)
+    if most is not None and not macs <= most < 1:
+        msg = f"macs_most={most} is no share from macs={macs} up to below 1."
+        raise PlanError(msg, macs=macs, macs_most=most)
 
 
 def _scans(ways: Sequence[Candidate], known: Sensitivity | None) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ A candidate is a value; `candidate_ratios` carries it out. Knows no fine-tuning 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from paddle.nn import Layer
@@ -15,19 +15,24 @@ from slimlab.allocate import (
     allocate_budget,
     ratios_from_scores,
     ratios_within_drop,
+    reachable,
     score_channels,
     uniform_ratios,
 )
 from slimlab.allocate.scores import NORMALISERS
+from slimlab.allocate.time_tables import on_measured_widths
 from slimlab.errors import PlanError, nearest
 from slimlab.graph import Graph
-from slimlab.ratios import Ratios, Scope
+from slimlab.ratios import Ratios, Scope, kept_channels
 from slimlab.sensitivity import Sensitivity
 from slimlab.task import Task
+from slimlab.timing import TimeTable
 
 SCANNED = ("budget", "drop")
 ALLOCATIONS = (*SCANNED, "uniform", *(f"scores-{name}" for name in NORMALISERS))
 EVIDENCE = 64  # images for criteria that need data
+ROUNDS = 24  # of bisection
+Picker = Callable[[dict[str, float]], Ratios]
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,8 @@ def candidate_ratios(
     model, graph, task
         What is pruned; the task's calibration images serve criteria that need data.
     budget
-        What is met.
+        What is met. Time is spent by `"budget"` itself; other ways take the least share of MACs
+        that meets it, at widths that were timed.
     sensitivity
         The scan, for candidates that need one.
 
@@ -140,21 +146,68 @@ def candidate_ratios(
     """
     if candidate.ratios is not None:
         return candidate.ratios
-    shares, scope = dict(budget.shares), candidate.scope
-    if budget.latency is not None and candidate.allocation != "budget":
-        msg = f"Candidate {candidate.name!r} can't meet a latency; allocation 'budget' can."
+    scope = candidate.scope
+    if candidate.needs_scan and sensitivity is None:
+        msg = f"Candidate {candidate.name!r} picks from a scan, and there is none."
         raise PlanError(msg, candidate=candidate)
+    if candidate.allocation == "budget" and sensitivity is not None:
+        return allocate_budget(graph, sensitivity, budget, scope=scope).ratios
+    picker = _picker(candidate, model, graph, task, sensitivity)
+    if budget.times is None or budget.latency is None:
+        return picker(dict(budget.shares))
+    return _for_latency(candidate, graph, budget, budget.times, picker)
+
+
+def _picker(
+    candidate: Candidate,
+    model: Layer,
+    graph: Graph,
+    task: Task,
+    sensitivity: Sensitivity | None,
+) -> Picker:
+    """What picks a candidate's ratios for shares of MACs, parameters and bytes."""
+    scope = candidate.scope
     if candidate.allocation == "uniform":
-        return uniform_ratios(graph, scope=scope, **shares)
-    if candidate.allocation in SCANNED:
-        if sensitivity is None:
-            msg = f"Candidate {candidate.name!r} picks from a scan, and there is none."
-            raise PlanError(msg, candidate=candidate)
-        if candidate.allocation == "budget":
-            return allocate_budget(graph, sensitivity, budget, scope=scope).ratios
-        return ratios_within_drop(sensitivity, graph=graph, scope=scope, **shares)
+        return lambda shares: uniform_ratios(graph, scope=scope, **shares)
+    if sensitivity is not None and candidate.allocation == "drop":
+        return lambda shares: ratios_within_drop(sensitivity, graph=graph, scope=scope, **shares)
     how = candidate.allocation.removeprefix("scores-")
     scores = score_channels(
         model, graph, candidate.criterion, task=task, images=EVIDENCE, scope=scope
     )
-    return ratios_from_scores(graph, scores, normalise=how, scope=scope, **shares)
+    return lambda shares: ratios_from_scores(graph, scores, normalise=how, scope=scope, **shares)
+
+
+def _for_latency(
+    candidate: Candidate, graph: Graph, budget: Budget, times: TimeTable, picker: Picker
+) -> Ratios:
+    """The ratios of the least share of MACs that, at measured widths, meet a budget of time too."""
+    best: Ratios | None = None
+    low, high = 0.0, reachable(graph, candidate.scope).macs[1]
+    for number in range(ROUNDS):
+        share = high if number == 0 else (low + high) / 2
+        try:
+            picked = picker({"macs": share})
+        except PlanError:  # beyond what was scanned
+            high = share
+            continue
+        found = on_measured_widths(graph, times, candidate.scope, picked)
+        if budget.is_met(graph, kept_of(graph, found)):
+            best, high = found, share
+        else:
+            low = share
+    if best is None:
+        msg = (
+            f"Candidate {candidate.name!r} can't meet {budget} at the widths that were timed and "
+            "the ratios that were scanned; ask for less, or scan and time narrower layers."
+        )
+        raise PlanError(msg, candidate=candidate, budget=budget)
+    return best
+
+
+def kept_of(graph: Graph, ratios: Ratios) -> dict[str, int]:
+    """Groups to the channels that ratios keep."""
+    return {
+        name: kept_channels(graph.group(name).width, ratio)
+        for name, ratio in ratios.of_groups(graph).items()
+    }

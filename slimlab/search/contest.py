@@ -32,6 +32,7 @@ from slimlab.task import Task
 from slimlab.train import History
 
 Scores = NDArray[np.float64]
+WORST = 1e6  # of a metric, for ratios that are out of range
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class AutoSettings:
         Calibration images to estimate BatchNorm statistics on.
     scan
         Settings of `scan_sensitivity` for candidates that need a scan.
+    as_cut
+        Also measure each candidate right after the cut, before its BatchNorm statistics are
+        estimated anew: to look at, for nothing is ranked by it, and twice the work.
     tries
         Ratios that simulated annealing tries, from the best of the other candidates on; 0 leaves it
         out.
@@ -56,6 +60,7 @@ class AutoSettings:
     images: int = 512
     recalibration: int = 256
     scan: Mapping[str, Any] = field(default_factory=lambda: {"images": 500})
+    as_cut: bool = False
     tries: int = 0
     seed: int = 0
 
@@ -70,16 +75,17 @@ class Tried:
         What it was.
     preview
         Its cost.
-    as_cut, re_estimated
-        Main metric on the calibration images right after the cut, and with BatchNorm statistics
-        estimated anew.
+    re_estimated
+        Main metric on the calibration images with BatchNorm statistics estimated anew.
+    as_cut
+        The same right after the cut; None where it was not measured.
     """
 
     candidate: Candidate
     ratios: Ratios
     preview: Preview
-    as_cut: float
     re_estimated: float
+    as_cut: float | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,8 @@ class AutoResult:
         The name of what they were ranked by.
     why
         A sentence: by how much the first won, and whether that can be told from chance.
+    left_out
+        Candidates that were not tried, each with a sentence that says why.
     model, history
         The winner, fine-tuned; the model as it was cut where fine-tuning was not reached or not
         asked for, and None where nothing was.
@@ -108,6 +116,7 @@ class AutoResult:
     tried: tuple[Tried, ...] = ()
     metric: str = ""
     why: str = ""
+    left_out: tuple[tuple[str, str], ...] = ()
     model: Layer | None = field(default=None, compare=False, repr=False)
     history: History | None = None
 
@@ -118,48 +127,67 @@ class AutoResult:
         Raises
         ------
         PlanError
-            When the work was stopped before any candidate was measured.
+            When no candidate was measured: the work was stopped before, or all were left out.
         """
         if not self.tried:
-            msg = "No candidate was measured: the work was stopped before."
-            raise PlanError(msg)
+            left = " ".join(why for _, why in self.left_out)
+            msg = f"No candidate was measured: {left or 'the work was stopped before.'}"
+            raise PlanError(msg, left_out=self.left_out)
         return self.tried[0]
 
     def to_frame(self) -> pd.DataFrame:
         """One row a candidate, best first: `candidate, macs_removed, params_removed, bytes_removed,
-        as_cut, re_estimated`.
+        re_estimated`, and `latency_removed`, `as_cut` where they are known.
         """
-        names = ["macs_removed", "params_removed", "bytes_removed"]
+        names = ["macs_removed", "params_removed", "bytes_removed", "latency_removed"]
         rows = [
-            (t.candidate.name, *(getattr(t.preview, n) for n in names), t.as_cut, t.re_estimated)
+            (t.candidate.name, *(getattr(t.preview, n) for n in names), t.re_estimated, t.as_cut)
             for t in self.tried
         ]
-        return pd.DataFrame(rows, columns=["candidate", *names, "as_cut", "re_estimated"])
+        frame = pd.DataFrame(rows, columns=["candidate", *names, "re_estimated", "as_cut"])
+        unknown = [n for n in ("latency_removed", "as_cut") if frame[n].isna().all()]
+        return frame.drop(columns=unknown)
 
 
 class Contest:
     """Cuts and measures candidates, and keeps the best model; belongs to one run."""
 
-    def __init__(self, model: Layer, task: Task, budget: Budget, settings: AutoSettings) -> None:
+    def __init__(
+        self,
+        model: Layer,
+        task: Task,
+        budget: Budget,
+        settings: AutoSettings,
+        macs_most: float | None = None,
+    ) -> None:
         self.graph: Graph = trace(model, task.example)
         self._model, self._task, self._budget, self._settings = model, task, budget, settings
+        self._most = 1.0 if macs_most is None else macs_most
+        self._left_out: list[tuple[str, str]] = []
         self._entries: list[tuple[Tried, Scores]] = []
         self._best: Layer | None = None
         self._has_statistics = bool(batch_norms(model))
 
     def enter(self, way: Candidate, table: Sensitivity | None) -> None:
-        """Cut and measure a candidate."""
-        ratios = candidate_ratios(way, self._model, self.graph, self._task, self._budget, table)
-        small = self._cut(ratios, way.criterion)
-        as_cut, again = self._scores(small), small
-        scores = as_cut
+        """Cut and measure a candidate, or leave it out where it can't do what is asked for."""
+        try:
+            ratios = candidate_ratios(way, self._model, self.graph, self._task, self._budget, table)
+        except PlanError as error:
+            self._left_out.append((way.name, str(error)))
+            return
+        seen = preview(self.graph, ratios, table, self._budget.times)
+        if seen.macs_removed > self._most:
+            self._left_out.append((way.name, self._too_much(way, seen)))
+            return
+        small, as_cut = self._cut(ratios, way.criterion), None
         if self._has_statistics:
-            again = recalibrate_bn(small, self._task, images=self._settings.recalibration)
-            scores = self._scores(again)
-        seen = preview(self.graph, ratios, table)
-        entry = Tried(way, ratios, seen, self._metric(as_cut), self._metric(scores))
+            if self._settings.as_cut:
+                as_cut = self._metric(self._scores(small))
+            small = recalibrate_bn(small, self._task, images=self._settings.recalibration)
+        scores = self._scores(small)
+        entry = Tried(way, ratios, seen, self._metric(scores), as_cut)
         if not self._entries or self._better(entry, max(self._entries, key=self._key)[0]):
-            self._best = again
+            self._best = small
         self._entries.append((entry, scores))
 
     def annealing(self) -> Generator[Step[Any], None, None]:
@@ -168,6 +196,9 @@ class Contest:
         criterion, scope = start.candidate.criterion, start.candidate.scope
 
         def value(ratios: Ratios) -> float:
+            over = preview(self.graph, ratios).macs_removed - self._most
+            if over > 0:  # not to be measured, and the further off the worse
+                return -WORST * (1 + over)
             small = self._cut(ratios, criterion)
             if self._has_statistics:
                 small = recalibrate_bn(small, self._task, images=self._settings.recalibration)
@@ -197,7 +228,14 @@ class Contest:
         # Sorting is stable: of equals the one that was entered first wins.
         ordered = sorted(self._entries, key=lambda entry: -self._key(entry))
         tried = tuple(entry for entry, _ in ordered)
-        return AutoResult(tried, self._task.metric.name, self._why(ordered), self._best)
+        left = tuple(self._left_out)
+        return AutoResult(tried, self._task.metric.name, self._why(ordered), left, self._best)
+
+    def _too_much(self, way: Candidate, seen: Preview) -> str:
+        return (
+            f"{way.name} removes {seen.macs_removed:.1%} of the MACs, more than the "
+            f"{self._most:.1%} allowed: channels come in lumps; widen the range."
+        )
 
     def _why(self, ordered: list[tuple[Tried, Scores]]) -> str:
         metric = self._task.metric

@@ -7,15 +7,12 @@ cuts and fine-tuning one after the other; scans read calibration images only.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Generator
+from dataclasses import replace
 
-import pandas as pd
 from paddle.nn import Layer
 
 from slimlab.allocate import Budget, reachable
-from slimlab.errors import PlanError
 from slimlab.graph import Graph
 from slimlab.grouping import trace
 from slimlab.importance import CRITERIA
@@ -25,102 +22,12 @@ from slimlab.ratios import Ratios, kept_channels
 from slimlab.scan import iter_scan_sensitivity
 from slimlab.search.candidates import Candidate, candidate_ratios, held_out, scan_criterion
 from slimlab.search.phases import Phases
+from slimlab.search.rounds import IterativeResult, IterativeSettings, Round, step_shares
 from slimlab.sensitivity import Sensitivity
 from slimlab.steps import Step, drain
 from slimlab.task import Task
-from slimlab.train import History, Training, iter_fine_tune
-
-
-@dataclass(frozen=True)
-class IterativeSettings:
-    """What is rarely changed about pruning in rounds.
-
-    Attributes
-    ----------
-    rescan
-        Pick each round's ratios from the network as it is then; False picks all rounds' from the
-        first network (its scan, its scores), which costs one scan and sees no recovery.
-    scan
-        Settings of `scan_sensitivity` for ways that need a scan.
-    training
-        Of the fine-tuning in each round.
-    seed
-        Of the first round's fine-tuning; the next rounds' follow.
-    """
-
-    rescan: bool = True
-    scan: Mapping[str, Any] = field(default_factory=lambda: {"images": 500})
-    training: Training | None = None
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Round:
-    """One cut and the fine-tuning after it.
-
-    Attributes
-    ----------
-    ratios
-        Shares of the channels that the round found.
-    macs_removed, params_removed, bytes_removed
-        Shares of the first network that are gone after it.
-    history
-        Its fine-tuning; None where there was none.
-    """
-
-    ratios: Ratios
-    macs_removed: float
-    params_removed: float
-    bytes_removed: float
-    history: History | None = None
-
-
-@dataclass(frozen=True)
-class IterativeResult:
-    """The rounds, and the model after the last of them.
-
-    Attributes
-    ----------
-    rounds
-        In order; fewer than asked for when the work was stopped.
-    model
-        After the last round; None when there was none.
-
-    Examples
-    --------
-    >>> import slimlab as sl
-    >>> len(sl.IterativeResult().to_frame())
-    0
-    """
-
-    rounds: tuple[Round, ...] = ()
-    model: Layer | None = field(default=None, compare=False, repr=False)
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a round: `round, macs_removed, params_removed, bytes_removed`."""
-        names = ["macs_removed", "params_removed", "bytes_removed"]
-        rows = [(n, *(getattr(r, k) for k in names)) for n, r in enumerate(self.rounds, start=1)]
-        return pd.DataFrame(rows, columns=["round", *names])
-
-
-def step_shares(share: float, steps: int) -> tuple[float, ...]:
-    """Shares of the whole that are gone after each round: each removes as much of what is left.
-
-    Raises
-    ------
-    PlanError
-        For fewer than one step.
-
-    Examples
-    --------
-    >>> from slimlab.search import step_shares
-    >>> step_shares(0.75, 2)
-    (0.5, 0.75)
-    """
-    if steps < 1:
-        msg = f"steps={steps} makes no sense; give 1 or more."
-        raise PlanError(msg, steps=steps)
-    return (*(1 - (1 - share) ** (n / steps) for n in range(1, steps)), share)
+from slimlab.timing import TimeTable, narrowed
+from slimlab.train import iter_fine_tune
 
 
 def iterative_prune(  # noqa: PLR0913 - one keyword a budget, each with a default
@@ -131,11 +38,13 @@ def iterative_prune(  # noqa: PLR0913 - one keyword a budget, each with a defaul
     macs: float | None = None,
     params: float | None = None,
     bytes: float | None = None,
+    latency: float | None = None,
+    times: TimeTable | None = None,
     way: Candidate = Candidate("budget"),  # noqa: B008 - frozen
     sensitivity: Sensitivity | None = None,
     epochs: int = 1,
     learning_rate: float = 1e-3,
-    settings: IterativeSettings = IterativeSettings(),
+    settings: IterativeSettings = IterativeSettings(),  # noqa: B008 - frozen
     progress: bool = True,
 ) -> IterativeResult:
     """Remove a share of a network in several rounds, fine-tuning after each.
@@ -148,6 +57,9 @@ def iterative_prune(  # noqa: PLR0913 - one keyword a budget, each with a defaul
         Rounds.
     macs, params, bytes
         Shares of the network to *remove* after the last round, each in [0, 1).
+    latency, times
+        Share of the time to remove, as `times` (what `measure_times` gave for this model) predicts
+        it, also of the narrower networks of later rounds.
     way
         How each round's ratios are picked.
     sensitivity
@@ -182,6 +94,8 @@ def iterative_prune(  # noqa: PLR0913 - one keyword a budget, each with a defaul
         macs=macs,
         params=params,
         bytes=bytes,
+        latency=latency,
+        times=times,
         way=way,
         sensitivity=sensitivity,
         epochs=epochs,
@@ -199,11 +113,13 @@ def iter_iterative_prune(  # noqa: PLR0913 - the same as iterative_prune
     macs: float | None = None,
     params: float | None = None,
     bytes: float | None = None,
+    latency: float | None = None,
+    times: TimeTable | None = None,
     way: Candidate = Candidate("budget"),  # noqa: B008 - frozen
     sensitivity: Sensitivity | None = None,
     epochs: int = 1,
     learning_rate: float = 1e-3,
-    settings: IterativeSettings = IterativeSettings(),
+    settings: IterativeSettings = IterativeSettings(),  # noqa: B008 - frozen
 ) -> Generator[Step[IterativeResult], None, IterativeResult]:
     """Prune round by round; `item` is the result so far, a new one after each round.
 
@@ -221,10 +137,10 @@ def iter_iterative_prune(  # noqa: PLR0913 - the same as iterative_prune
     >>> len(sl.finish_early(steps).rounds)
     1
     """
-    budget = Budget(macs, params, bytes)
+    budget = Budget(macs, params, bytes, latency, times)
     targets = _targets(budget, steps)
     first = trace(model, task.example)
-    reachable(first, way.scope).check(budget)
+    reachable(first, way.scope, times=times).check(budget)
     scans = 0
     if way.needs_scan:
         scans = (steps if settings.rescan else 1) - (sensitivity is not None)
@@ -247,7 +163,7 @@ def iter_iterative_prune(  # noqa: PLR0913 - the same as iterative_prune
             ratios = _relative(whole, first, graph)
         plan = plan_pruning(small, graph, ratios, way.criterion, task=task)
         small = prune(small, plan)
-        done = _round(ratios, first, trace(small, task.example))
+        done = _round(ratios, first, trace(small, task.example), times)
         result = phases.item = IterativeResult((*result.rounds, done), small)
         yield from phases.tick(f"round {number + 1}: cut")
         if phases.stopped():
@@ -273,8 +189,12 @@ def iter_iterative_prune(  # noqa: PLR0913 - the same as iterative_prune
 
 def _targets(budget: Budget, steps: int) -> list[Budget]:
     """What is gone of the first network after each round."""
-    shares = {name: step_shares(share, steps) for name, share in budget.shares.items()}
-    return [Budget.of({name: s[n] for name, s in shares.items()}) for n in range(steps)]
+    asked = {"latency": budget.latency, **budget.shares}
+    shares = {n: step_shares(share, steps) for n, share in asked.items() if share is not None}
+    return [
+        Budget(**{name: s[n] for name, s in shares.items()}, times=budget.times)
+        for n in range(steps)
+    ]
 
 
 def _left(target: Budget, first: Graph, now: Graph) -> Budget | None:
@@ -284,7 +204,14 @@ def _left(target: Budget, first: Graph, now: Graph) -> Budget | None:
         name: max(0.0, 1 - (1 - share) * getattr(whole, name) / max(1, getattr(left, name)))
         for name, share in target.shares.items()
     }
-    return Budget.of(shares) if any(shares.values()) else None
+    if target.times is None or target.latency is None:
+        return Budget.of(shares) if any(shares.values()) else None
+    table = narrowed(target.times, {group.name: group.width for group in now.groups})
+    goal = (1 - target.latency) * target.times.predict({})
+    latency = max(0.0, 1 - goal / table.predict({}))
+    if not latency and not any(shares.values()):
+        return None
+    return Budget(**shares, latency=latency, times=table)
 
 
 def _again(
@@ -314,10 +241,13 @@ def _width(graph: Graph, name: str) -> int:
     return next((group.width for group in graph.groups if group.name == name), 1)
 
 
-def _round(ratios: Ratios, first: Graph, now: Graph) -> Round:
+def _round(ratios: Ratios, first: Graph, now: Graph, times: TimeTable | None) -> Round:
     whole, left = first.cost.totals(), now.cost.totals()
     macs, params, size = (
         1 - getattr(left, name) / max(1, getattr(whole, name))
         for name in ("macs", "params", "bytes")
     )
-    return Round(ratios, macs, params, size)
+    gone = None
+    if times is not None:
+        gone = times.removed({group.name: _width(now, group.name) for group in first.groups})
+    return Round(ratios, macs, params, size, latency_removed=gone)

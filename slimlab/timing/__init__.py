@@ -9,6 +9,7 @@ from slimlab.timing.cache import TimeCache, default_cache, machine
 from slimlab.timing.clock import Clock, RuntimeClock
 from slimlab.timing.layers import LayerShape, TimedLayer, timed_layers
 from slimlab.timing.measure import iter_measure_times, measure_times
+from slimlab.timing.narrow import narrowed
 from slimlab.timing.settings import TimingSettings
 from slimlab.timing.table import Check, LayerTimes, TimeTable
 
@@ -26,5 +27,6 @@ __all__ = [
     "iter_measure_times",
     "machine",
     "measure_times",
+    "narrowed",
     "timed_layers",
 ]

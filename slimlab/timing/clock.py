@@ -61,7 +61,7 @@ class RuntimeClock:
     def __init__(self, settings: TimingSettings | None = None) -> None:
         self._settings = settings = settings or TimingSettings()
         if settings.runtime != "paddle":
-            self._runtime = fastest(name=settings.runtime)
+            self._runtime = fastest(names=[settings.runtime])
 
     @property
     def name(self) -> str:

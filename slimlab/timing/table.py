@@ -192,10 +192,11 @@ class TimeTable:
 
     def removed(self, kept: Mapping[str, int]) -> float:
         """Share of the network's predicted time that is gone."""
-        return 1 - self.predict(kept) / self._whole
+        return 1 - self.predict(kept) / self.whole
 
     @cached_property
-    def _whole(self) -> float:
+    def whole(self) -> float:
+        """Milliseconds of the network with all its channels, as predicted."""
         return self.predict({})
 
     @property
@@ -214,7 +215,7 @@ class TimeTable:
         rows = []
         for count in reversed(self.widths[group]):
             ms = self.predict({group: count})
-            rows.append((count, ms, 1 - ms / self._whole))
+            rows.append((count, ms, 1 - ms / self.whole))
         return pd.DataFrame(rows, columns=["kept", "ms", "removed"])
 
     @cached_property
@@ -262,7 +263,7 @@ class TimeTable:
 
     def __str__(self) -> str:
         head = (
-            f"{len(self.layers)} layers, {self._whole:.3f} ms for {self.settings.batch} images "
+            f"{len(self.layers)} layers, {self.whole:.3f} ms for {self.settings.batch} images "
             f"({self.clock}; {self.machine})"
         )
         lines = [

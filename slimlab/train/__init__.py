@@ -17,6 +17,7 @@ from slimlab.train.schedules import (
     Schedule,
 )
 from slimlab.train.settings import Callback, Event, Training
+from slimlab.train.teachers import fast_teacher
 from slimlab.train.trainer import soft_label_loss
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Record",
     "Schedule",
     "Training",
+    "fast_teacher",
     "fine_tune",
     "iter_fine_tune",
     "soft_label_loss",

@@ -12,6 +12,8 @@ from slimlab.task import Task
 from slimlab.zoo.origin import CONSTRUCTORS, VISION, ZOO, Origin, build, vision_names
 from slimlab.zoo.shipped import load_weights, read_index
 
+PADDLES = "vision:"  # before a name: Paddle's network, not the zoo's
+
 
 def load_model(
     name: str | Layer, task: Task | None = None, *, pretrained: bool = True, **kwargs: Any
@@ -24,7 +26,8 @@ def load_model(
         - ``"mobilenet_v1"``, ``"resnet20"``, ``"vgg"``: the zoo's networks, with the weights
           trained for `task`. Without a task, or with ``pretrained=False``, they are random.
         - The name of a network function in ``paddle.vision.models``, such as ``"resnet18"``: random
-          weights, whatever `pretrained` says. Nothing is ever downloaded.
+          weights, whatever `pretrained` says. Nothing is ever downloaded. ``"vision:"`` before it
+          means Paddle's network where the zoo has one of that name (``"vision:mobilenet_v1"``).
         - A layer of your own: it is given back, switched to evaluation mode.
     task
         What the model is for: its name chooses the trained weights; its classes (and for the zoo's
@@ -57,9 +60,10 @@ def load_model(
         model = name
     elif name in CONSTRUCTORS:
         model = _zoo_model(name, task, pretrained=pretrained, kwargs=kwargs)
-    elif name in vision_names():
+    elif name.removeprefix(PADDLES) in vision_names():
         classes = {} if task is None else {"num_classes": task.num_classes}
-        model = build(Origin(f"{VISION}:{name}", {**classes, **kwargs, "pretrained": False}))
+        constructor = f"{VISION}:{name.removeprefix(PADDLES)}"
+        model = build(Origin(constructor, {**classes, **kwargs, "pretrained": False}))
     else:
         known = [*CONSTRUCTORS, *vision_names()]
         msg = f"There is no model {name!r} in the zoo or in {VISION}. {nearest(str(name), known)}"

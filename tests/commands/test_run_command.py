@@ -45,6 +45,14 @@ def test_a_recipe_is_carried_out(recipe, tmp_path, capsys):
     assert len(list((tmp_path / "run" / "checkpoints").iterdir())) == 3
 
 
+def test_each_epoch_and_strategy_is_a_line(recipe, tmp_path, capsys):
+    assert cli.main(["run", str(recipe), "--checkpoint-dir", str(tmp_path / "run"), "--short"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("A strategy changed the model: ")
+    assert said[1].startswith("Epoch 1, step 4, loss ")
+    assert "metric" in said[1]
+
+
 RECIPE_VALUE = sl.Recipe.from_yaml(RECIPE)
 
 
@@ -94,6 +102,36 @@ def test_what_a_person_should_know_is_told(recipe, tmp_path, capsys):
     recipe.write_text(RECIPE.replace("end_epoch: 2", "end_epoch: 3"))
     assert run(recipe, "--checkpoint-dir", tmp_path / "run") == 0
     assert "slimlab: note: Epoch 2" in capsys.readouterr().err
+
+
+def test_short_tries_every_stage_out_beside_the_run(recipe, tmp_path, capsys):
+    recipe.write_text(RECIPE.replace("end_epoch: 2", "end_epoch: 200"))
+    assert run(recipe, "--checkpoint-dir", tmp_path / "run", "--short") == 0
+    assert "Every stage of the recipe works" in capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
+    assert sl.load(tmp_path / "run-short" / "result" / "model") is not None
+    assert run(recipe, "--output", tmp_path / "out", "--short") == 1
+    assert "Leave out --output" in capsys.readouterr().err
+
+
+def test_task_and_model_of_the_command_line_count(recipe, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe.write_text(RECIPE.replace("digits", "fashion-mnist").replace("vgg", "mobilenet_v1"))
+    sl.save(sl.load_model("vgg", sl.load_task("digits")), "mine")
+    assert run(recipe, "--task", "digits", "--model", "mine", "--short") == 0
+    result = tmp_path / "slimlab-runs" / "small-short" / "result"
+    assert type(sl.load(result / "model")).__name__ == "VGG"
+    assert sl.Recipe.from_yaml(result / "report" / "recipe.yaml").model.artifact == "mine"
+    assert run(recipe, "--task", "digit") == 1
+    assert "'digits'" in capsys.readouterr().err
+
+
+def test_a_name_does_not_lead_elsewhere(recipe, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    recipe.write_text(RECIPE.replace("name: small", "name: ../../é b"))
+    assert run(recipe, "--short") == 0
+    assert [p.name for p in (tmp_path / "here" / "slimlab-runs").iterdir()] == ["-..-é-b-short"]
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,16 @@ def test_train_and_test_folders_are_kept(tmp_path):
     assert (len(task.train), len(task.test), task.num_classes) == (8, 4, 2)
 
 
+def test_imagenets_val_is_the_test_split(tmp_path):
+    write(tmp_path / "train", count=4)
+    write(tmp_path / "val", count=2)
+    task = sl.image_folder(tmp_path, size=8)
+    assert (len(task.train), len(task.test), task.num_classes) == (8, 4, 2)
+    (tmp_path / "val" / "cow").mkdir()
+    with pytest.raises(sl.TaskError, match="val"):
+        sl.image_folder(tmp_path, size=8)
+
+
 def test_pixels_run_from_minus_one_to_one_and_labels_are_alphabetical(tmp_path):
     task = sl.image_folder(write(tmp_path / "p"), size=8)
     x, y = everything(task.train)

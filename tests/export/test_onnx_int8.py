@@ -80,7 +80,7 @@ def _quarter(name: str) -> float:
     x = rng.standard_normal([8, 3, 224, 224]).astype(np.float32)
     task = sl.Task.from_arrays(x, np.arange(8) % 2, x, np.arange(8) % 2, num_classes=1000)
     paddle.seed(0)
-    model = sl.load_model(name, task, pretrained=False)
+    model = sl.load_model(name, task, pretrained=False, width=1.0)
     config = sl.QuantConfig(observer="abs_max", calibration_images=4)
     model = sl.quantize(model, task, config, progress=False)
     from slimlab.export.formats import Subject

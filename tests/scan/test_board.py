@@ -201,3 +201,16 @@ def test_the_wider_side_counts() -> None:
     lopsided = replace(made_of(500, 0.0, 0.5), low=-2.0)
     assert Wants(1000, 1.0).more(lopsided)
     assert Wants(1000, 1.0).more(None)
+
+
+@pytest.mark.parametrize(
+    ("drop", "half", "more"),
+    [(2.0, 0.5, True), (2.4, 0.5, True), (2.6, 0.5, False), (1.4, 0.5, False), (40.0, 9.0, False)],
+)
+def test_a_cell_is_decided_when_its_interval_lies_on_one_side(
+    drop: float, half: float, more: bool
+) -> None:
+    assert Wants(1000, decide=2.0).more(made_of(500, drop, half)) is more
+    assert Wants(1000, decide=2.0).more(made_of(LEAST - 1, drop, half)), "too few to say"
+    assert not Wants(1000, decide=2.0).more(made_of(1000, drop, half))
+    assert not Wants(1000, precision=0.5, decide=2.0).more(made_of(500, drop, half)), "either"

@@ -70,12 +70,25 @@ def test_a_wider_promise_needs_fewer_images(vgg: paddle.nn.Layer, digits: sl.Tas
     assert wide < narrow < none <= all_of_them
 
 
+def test_images_go_where_the_pick_depends_on_them(vgg: paddle.nn.Layer, digits: sl.Task) -> None:
+    asked = {"ratios": [0.2, 0.4, 0.6, 0.8], "progress": False}
+    whole = sl.scan_sensitivity(vgg, digits, **asked)
+    quick = sl.scan_sensitivity(vgg, digits, decide=5.0, **asked)
+    assert quick.complete
+    assert sum(cell.images for cell in quick.cells) < 0.8 * sum(c.images for c in whole.cells)
+    for cell in quick.cells:
+        assert cell.images == whole.images or not cell.low <= 5.0 <= cell.high
+    picks = [sl.ratios_within_drop(table, drop=5.0) for table in (whole, quick)]
+    for layer in whole.layers:
+        assert abs(picks[0].get(layer, 0.0) - picks[1].get(layer, 0.0)) <= 0.2
+
+
 def test_no_time_gives_the_first_cell_and_the_file_keeps_it(
     vgg: paddle.nn.Layer, digits: sl.Task, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.scan"
     first = sl.scan_sensitivity(vgg, digits, seconds=0, path=path, **ASKED)
-    assert [cell.images for cell in first.cells] == [32]
+    assert [cell.images for cell in first.cells] == [30]  # five chunks of 150 images
     assert sl.load_scan(path) == first
     second = sl.scan_sensitivity(vgg, digits, seconds=0, path=path, **ASKED)
     assert len(second.cells) == 2, "each go gets on, however short"
@@ -200,8 +213,8 @@ def test_a_runtime_or_type_that_is_not_there_is_a_sentence(
 
 def test_the_fastest_of_those_that_can() -> None:
     assert fastest().name == "onnxruntime"
-    assert fastest(name="openvino").name == "openvino"
+    assert fastest(names=["openvino"]).name == "openvino"
     if HAS_BFLOAT16:
         assert fastest("bfloat16").name == "openvino"
     with pytest.raises(sl.TaskError, match=r"No runtime 'x'\. Known: 'onnxruntime', 'openvino'"):
-        fastest(name="x")
+        fastest(names=["x"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import paddle
@@ -15,14 +16,23 @@ import slimlab as sl
 from slimlab.errors import UnsupportedOpError
 from slimlab.graph import Graph
 from slimlab.plan import plan_kept
+from slimlab.runtimes import RUNTIMES
+from slimlab.runtimes.onnx_runtime import OnnxRuntime
 from slimlab.scan.blueprint import Blueprint, Reads, lowered
 from slimlab.scan.meters import Chunk, Fast, Reference
+from slimlab.scan.segments import LAST
 
 BATCH = 3
 CASES = {**TOPOLOGIES, **OPERATORS}
 
 
-def meters(model: paddle.nn.Layer, graph: Graph, example: paddle.Tensor) -> tuple[Fast, Reference]:
+def meters(
+    model: paddle.nn.Layer,
+    graph: Graph,
+    example: paddle.Tensor,
+    runtime: str = "onnxruntime",
+    dtype: str = "float32",
+) -> tuple[Fast, Reference]:
     """Both meters of the same random cuts: a third of every group's channels stays."""
     rng = np.random.default_rng(0)
     kept, cuts = {}, {}
@@ -32,7 +42,7 @@ def meters(model: paddle.nn.Layer, graph: Graph, example: paddle.Tensor) -> tupl
         cuts[group.name, 0.5] = plan_kept(model, graph, {group.name: kept[group.name, 0.5]}).cuts
     reads = {group.name: Reads.of(group) for group in graph.groups}
     network = lowered(model, example, BATCH)
-    blueprint = Blueprint(network, BATCH, reads, kept, cuts, "onnxruntime", "float32", 2**28)
+    blueprint = Blueprint(network, BATCH, reads, kept, cuts, runtime, dtype, 2**28, threads=1)
     return Fast(blueprint), Reference(model, cuts)
 
 
@@ -54,12 +64,15 @@ for name in ("squeeze", "spectral norm"):
     CASES.pop(name)
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_fast_equals_reference(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "runtime"),
+    [*((name, "openvino") for name in CASES), *((name, "onnxruntime") for name in TOPOLOGIES)],
+)
+def test_fast_equals_reference(name: str, runtime: str) -> None:
     model = built(CASES[name])
     graph = sl.trace(model, example())
     try:
-        fast, reference = meters(model, graph, example())
+        fast, reference = meters(model, graph, example(), runtime)
     except UnsupportedOpError:
         assert name in REFUSED
         return
@@ -73,6 +86,45 @@ def test_fast_equals_reference(name: str) -> None:
     for group in graph.groups:
         expected = reference.pruned(again, group.name, 0.5)
         assert difference(fast.pruned(again, group.name, 0.5), expected) < 1e-4, group.name
+
+
+@pytest.mark.skipif("bfloat16" not in RUNTIMES["openvino"].dtypes, reason="no bfloat16 here")
+@pytest.mark.parametrize("name", ["chain", "residual", "depthwise", "concat", "flatten to linear"])
+def test_values_are_handed_over_in_bfloat16(name: str) -> None:
+    model = built(CASES[name])
+    graph = sl.trace(model, example())
+    fast, reference = meters(model, graph, example(), "openvino", "bfloat16")
+    chunk = Chunk(0, example(1, batch=BATCH).numpy())
+    for group in graph.groups:
+        expected = reference.pruned(chunk, group.name, 0.5)
+        assert difference(fast.pruned(chunk, group.name, 0.5), expected) < 0.05, group.name
+    handed = [v for name, v in fast._values(chunk).items() if name.endswith(LAST)]
+    assert handed
+    assert all(value.itemsize == 2 for value in handed)
+
+
+def test_a_segment_that_a_runtime_refuses_is_run_as_a_whole_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = built(CASES["residual"])
+    graph = sl.trace(model, example())
+    fast, reference = meters(model, graph, example())
+    real, refused = OnnxRuntime.compile, []
+
+    def compile_(self: OnnxRuntime, network: Any, **settings: Any) -> Any:
+        if any(one.name.startswith("mask_") for one in network.graph.input):
+            refused.append(network.graph.name)
+            msg = "no masks here"
+            raise UnsupportedOpError(msg)
+        return real(self, network, **settings)
+
+    monkeypatch.setattr(OnnxRuntime, "compile", compile_)
+    chunk = Chunk(0, example(1, batch=BATCH).numpy())
+    for group in graph.groups:
+        for _ in range(2):
+            expected = reference.pruned(chunk, group.name, 0.5)
+            assert difference(fast.pruned(chunk, group.name, 0.5), expected) < 1e-4
+    assert refused == [group.name for group in graph.groups], "each is tried once"
 
 
 def test_most_toys_are_masked_and_not_compiled_for_each_ratio() -> None:

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import paddle
 import pytest
+from clocks import StairClock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,6 +71,26 @@ def test_one_step_without_rescan_is_the_way_itself(task, model):
         )
         wanted = sl.ratios_for_budget(graph, scan, macs=0.5)
         assert sl.trace(found.model, task.example).macs == sl.preview(graph, wanted).macs
+
+
+@pytest.mark.parametrize("rescan", [True, False])
+@pytest.mark.parametrize("allocation", ["budget", "uniform"])
+def test_rounds_meet_shares_of_the_time(task, model, allocation, rescan):
+    """By a clock that is exact, the predictions are those of the networks that come out."""
+    graph, clock = sl.trace(model, task.example), StairClock(step=1)
+    few = sl.TimingSettings(batch=1, levels=8, grain=1)
+    times = sl.measure_times(
+        model, graph, task.example, settings=few, cache=None, clock=clock, progress=False
+    )
+    found = sl.iterative_prune(
+        model, task, steps=2, latency=0.5, times=times, way=Candidate(allocation),
+        epochs=0, settings=IterativeSettings(rescan=rescan, scan=SCAN), progress=False,
+    )  # fmt: skip
+    gone = found.to_frame()["latency_removed"].tolist()
+    assert all(g >= share - 1e-9 for g, share in zip(gone, step_shares(0.5, 2), strict=True))
+    assert gone[0] < 0.5
+    whole, small = (clock.network(m, task.example) for m in (model, found.model))
+    assert 1 - small / whole == pytest.approx(gone[-1])
 
 
 def test_fine_tuning_lies_between_the_rounds_and_a_stop_gives_what_is_there(task, model):

@@ -15,7 +15,14 @@ from topologies import TOPOLOGIES, example
 import slimlab as sl
 from slimlab.cost import Length
 from slimlab.errors import ArtifactError, PlanError
-from slimlab.timing import LayerTimes, TimeTable, TimingSettings, iter_measure_times, measure_times
+from slimlab.timing import (
+    LayerTimes,
+    TimeTable,
+    TimingSettings,
+    iter_measure_times,
+    measure_times,
+    narrowed,
+)
 
 FEW = TimingSettings(batch=1, levels=3, last=0.75, grain=1)
 
@@ -39,6 +46,37 @@ def networks():
         model, x = TOPOLOGIES[name](), example()
         found[name] = (model, sl.trace(model, x), x)
     return found
+
+
+@pytest.mark.parametrize("name", ["chain", "residual", "projected residual", "grouped", "concat"])
+def test_the_times_of_a_pruned_network_need_no_new_measurement(networks, name):
+    model, graph, x = networks[name]
+    clock = StairClock(step=1)
+    times = measure_times(model, graph, x, settings=FEW, cache=None, clock=clock, progress=False)
+    first = {group: widths[1] for group, widths in times.widths.items()}
+    ratios = {g: 1 - kept / graph.group(g).width for g, kept in first.items()}
+    small = sl.prune(model, sl.plan_pruning(model, graph, ratios))
+    after = sl.trace(small, x)
+    later = narrowed(times, {group.name: group.width for group in after.groups})
+    assert later.predict({}) == pytest.approx(times.predict(first))
+    assert later.predict({}) == pytest.approx(clock.network(small, x))
+    least = {group: widths[-1] for group, widths in later.widths.items()}
+    assert later.predict(least) == pytest.approx(times.predict({**first, **least}))
+    assert all(widths[0] == first[group] for group, widths in later.widths.items())
+    sl.preview(after, {}, times=later)  # it is this network's, and no other's
+    with pytest.raises(PlanError, match="another network"):
+        sl.preview(graph, {}, times=later)
+
+
+def test_a_group_that_is_gone_keeps_one_channel_and_none_gets_wider():
+    times = table_of([[1.0, 2.0], [3.0, 6.0]])
+    only = narrowed(times, {"b": 4})
+    assert only.predict({}) == times.predict({"a": 1, "b": 4})
+    assert only.widths == {"b": (4,)}
+    with pytest.raises(PlanError, match="has 9 channels, and 8"):
+        narrowed(times, {"a": 4, "b": 9})
+    with pytest.raises(PlanError, match="none"):
+        narrowed(times, {"c": 2})
 
 
 def test_predictions_by_hand():

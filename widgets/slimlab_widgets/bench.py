@@ -11,18 +11,22 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
 from slimlab.errors import SlimLabError
+from slimlab.scan.setup import fingerprint
+from slimlab.sensitivity import Fingerprint
 from slimlab_widgets import views
 from slimlab_widgets.jobs import Jobs, Progress, Runner, in_thread, inline, last_line
 from slimlab_widgets.panel import Panel
 from slimlab_widgets.picks import Pick, Picks
 from slimlab_widgets.publisher import Publisher
 from slimlab_widgets.quiet import Quiet
-from slimlab_widgets.scratch import Scratch
 from slimlab_widgets.screen import Screen
+from slimlab_widgets.shelf import SCANS, Shelf
 from slimlab_widgets.state import Settings, State
 
 if TYPE_CHECKING:
@@ -44,6 +48,7 @@ class Bench(Panel):
         graph: Graph | None = None,
         sensitivity: Sensitivity | None = None,
         settings: Settings | None = None,
+        scans: Path | None = SCANS,
         run: Runner = in_thread,
     ) -> None:
         super().__init__(kind="workbench")
@@ -51,12 +56,13 @@ class Bench(Panel):
         self.graph: Graph = sl.trace(model, task.example) if graph is None else graph
         self._state_lock = threading.RLock()
         self._publisher = Publisher(self._set_traits, slow={"curves_view": 4})
-        self._screen = Screen(self.graph, task, self._publisher)
+        self._screen = Screen(model, self.graph, task, self._publisher)
         self._jobs = Jobs(self._on_progress, run=run)
         self._was_busy = False
         # A script wants its picture before the call returns; a hand must not lose its slider.
         self._quiet = Quiet(self._renew, seconds=0.0 if run is inline else 2.0)
-        self._scratch = Scratch()
+        self._identity = lru_cache(lambda: scan_identity(model, task))
+        self._shelf = Shelf(scans, self._identity)
         self._state = State(
             settings=settings or Settings(images=min(1000, len(task.test))),
             sensitivity=sensitivity,
@@ -69,6 +75,8 @@ class Bench(Panel):
         self._screen.note(None, self._state)
         self._screen.show_job(lambda: self._jobs.progress)
         self._publisher.flush()
+        if sensitivity is None:
+            run(self._look_for_scans)
 
     @property
     def state(self) -> State:
@@ -134,8 +142,18 @@ class Bench(Panel):
         """What is on the bench, in words."""
         return self._screen.summary(self._state, self.heading_view)
 
+    def _look_for_scans(self) -> None:
+        """Offer the newest scan of this network that an earlier kernel left."""
+        try:
+            found = next(self._shelf.kept(), None)
+        except Exception as error:
+            self.on_error(error)
+        else:
+            self._update(lambda s: replace(s, offer=found if s.sensitivity is None else None))
+            self._publisher.flush()
+
     def _keep(self, sensitivity: Sensitivity | None) -> None:
-        self._update(lambda s: replace(s, sensitivity=sensitivity))
+        self._update(lambda s: replace(s, sensitivity=sensitivity, offer=None))
 
     def _pick(self, ratios: Mapping[str, float], name: str, call: str = "") -> None:
         self._set_picks(lambda picks: picks.with_pick(Pick(self._checked(ratios), name, call)))
@@ -183,3 +201,8 @@ class Bench(Panel):
             self.refresh_static()
         except Exception as error:
             self.on_error(error)
+
+
+def scan_identity(model: Layer, task: Task) -> Fingerprint:
+    """What a scan of this model on these data says of itself."""
+    return Fingerprint(fingerprint(model), task.fingerprint())

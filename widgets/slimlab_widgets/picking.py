@@ -101,6 +101,11 @@ class Picking(Bench):
         """Pick the ratios that were given this name."""
         self._set_picks(lambda picks: picks.take(name))
 
+    def reuse(self, name: str) -> None:
+        """Pick the ratios that a pruned model was cut with."""
+        candidate = self._state.candidate(name)
+        self._pick(candidate.ratios, candidate.name)
+
     def forget(self, name: str) -> None:
         """Forget the ratios of this name."""
         self._set_picks(lambda picks: picks.forget(name))

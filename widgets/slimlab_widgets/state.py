@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
 from slimlab.errors import SlimLabError
+from slimlab_widgets.pairs import Pairing
 from slimlab_widgets.picks import Picks
-from slimlab_widgets.script import Deed
+from slimlab_widgets.script import Deed, Quantized
 from slimlab_widgets.settings import Settings
+from slimlab_widgets.shelf import Kept
 
 if TYPE_CHECKING:
     from paddle.nn import Layer
@@ -39,6 +41,8 @@ class Candidate:
         Passes over the training data since it was pruned.
     score
         The main metric when last measured, None before.
+    cut_drop
+        The drop in points when it was measured before any fine-tuning; None where it was not.
     history
         Of its last fine-tuning.
     deeds
@@ -51,8 +55,14 @@ class Candidate:
     preview: Preview
     epochs: float = 0.0
     score: float | None = None
+    cut_drop: float | None = None
     history: History | None = None
     deeds: tuple[Deed, ...] = ()
+
+    @property
+    def quantized(self) -> bool:
+        """Whether it is on grids, where it is trained no further."""
+        return any(isinstance(deed, Quantized) for deed in self.deeds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +93,8 @@ class State:
         What the controls say.
     sensitivity
         What was measured so far; None before the first scan.
+    offer
+        A scan of an earlier kernel that may be used; None without, or once one is at hand.
     times
         How long each layer takes at each width; None before it was measured.
     picks
@@ -94,6 +106,10 @@ class State:
         Pruned models, and the name of the one that Fine-tune and Save take.
     script
         The code or the recipe that is shown.
+    pairing
+        Layers of a student and the unpruned model that are paired; None before it was asked for.
+    weights
+        The model whose weights the quantization tab shows.
     trials, comparison
         What was measured of the baseline and the candidates.
     running
@@ -102,6 +118,7 @@ class State:
 
     settings: Settings = field(default_factory=Settings)
     sensitivity: Sensitivity | None = None
+    offer: Kept | None = None
     times: TimeTable | None = None
     picks: Picks = field(default_factory=Picks)
     asked_by: Mapping[str, Any] = field(default_factory=dict)
@@ -112,6 +129,8 @@ class State:
     comparison: Comparison | None = None
     running: Running = field(default_factory=Running)
     script: Script = field(default_factory=Script)
+    pairing: Pairing | None = None
+    weights: str = BASELINE
 
     @property
     def ratios(self) -> Ratios:
@@ -150,9 +169,14 @@ class State:
 
     def with_trials(self, trials: tuple[Trial, ...]) -> State:
         """With these measurements, their comparison, and the candidates' scores from them."""
+        comparison = sl.compare(trials)
+        drops = comparison.to_frame().set_index("name")["drop"].to_dict()
         scores = {trial.name: trial.value for trial in trials}
-        candidates = tuple(replace(c, score=scores.get(c.name, c.score)) for c in self.candidates)
-        return replace(self, trials=trials, comparison=sl.compare(trials), candidates=candidates)
+        candidates = []
+        for c in self.candidates:
+            drop = drops.get(c.name, c.cut_drop) if c.epochs == 0 else c.cut_drop
+            candidates.append(replace(c, score=scores.get(c.name, c.score), cut_drop=drop))
+        return replace(self, trials=trials, comparison=comparison, candidates=tuple(candidates))
 
     def free_name(self, name: str) -> str:
         """Give this name, or with a number after it where it is taken."""

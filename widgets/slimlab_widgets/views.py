@@ -6,7 +6,7 @@ Each function makes one trait of a widget. The shapes are those of `widgets/js/s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from slimlab.sensitivity import Cell
     from slimlab_widgets.jobs import Progress
     from slimlab_widgets.picks import Picks
-    from slimlab_widgets.state import Candidate
+    from slimlab_widgets.shelf import Kept
+    from slimlab_widgets.state import Candidate, State
 
 Json = dict[str, Any]
 
@@ -55,7 +56,8 @@ def graph_view(graph: Graph) -> Json:
         "macs_share": float(graph.coverage.macs_share),
         "params_share": float(graph.coverage.params_share),
     }
-    return {"cost": graph.cost.to_dict(), "layers": layers, "totals": totals}
+    wiring = {"nodes": [list(n) for n in graph.wiring.nodes], "edges": list(graph.wiring.edges)}
+    return {"cost": graph.cost.to_dict(), "layers": layers, "totals": totals, "wiring": wiring}
 
 
 def curves_view(sensitivity: Sensitivity | None) -> Json:
@@ -169,8 +171,38 @@ def budget_view(graph: Graph, sensitivity: Sensitivity | None, times: TimeTable 
     return {"reach": reach, "times": facts}
 
 
+def pairs_view(state: State) -> Json:
+    """The layers of the chosen model and of its teacher, and which are paired."""
+    chosen = next((c for c in state.candidates if c.name == state.chosen), None)
+    possible = chosen is not None and not chosen.quantized
+    pairing = state.pairing
+    if not possible or pairing is None or pairing.name != state.chosen:
+        return {"possible": possible, "name": state.chosen}
+    rows = {
+        side: [{"layer": layer, "shape": list(shape)} for layer, shape in getattr(pairing, side)]
+        for side in ("student", "teacher")
+    }
+    pairs = [list(pair) for pair in pairing.pairs]
+    return {"possible": True, "name": pairing.name, "pairs": pairs, **rows}
+
+
+def offer_view(kept: Kept | None) -> Json:
+    """A scan of an earlier kernel, as a person would choose it."""
+    if kept is None:
+        return {}
+    table = kept.sensitivity
+    return {
+        "when": kept.when,
+        "measured": len(table.cells),
+        "planned": len(table.layers) * len(table.ratios),
+        "complete": table.exact,
+        "images": table.images,
+        "criterion": table.criterion,
+    }
+
+
 def run_view(name: str, history: History | None, *, metric: str, unit: str, steps: int = 0) -> Json:
-    """Loss and accuracy against training steps."""
+    """Loss, accuracy and learning rate against training steps."""
     records = history.records if history is not None else ()
     loss = [(r.step, float(r.loss)) for r in records if r.loss is not None]
     score = [(r.step, float(r.metric)) for r in records if r.metric is not None]
@@ -181,6 +213,8 @@ def run_view(name: str, history: History | None, *, metric: str, unit: str, step
         "unit": unit,
         "loss": _thinned(loss),
         "score": [list(pair) for pair in score],
+        "rate": _thinned([(r.step, r.learning_rate) for r in records if r.step > 0]),
+        "epoch": max((float(r.epoch) for r in records), default=0.0),
         "steps": max(steps, last),
     }
 
@@ -198,14 +232,19 @@ def candidates_view(
             "drop": _number(c.preview.drop),
             "epochs": c.epochs,
             "score": c.score,
+            "quantized": c.quantized,
+            "ratios": {layer: float(ratio) for layer, ratio in c.ratios.items() if ratio > 0},
         }
         for c in candidates
     ]
     return {"rows": rows, "chosen": chosen, "metric": metric, "unit": unit}
 
 
-def comparison_view(comparison: Comparison | None, *, unit: str = "%") -> Json:
-    """One row a trial, as `Comparison.to_frame` has them."""
+def comparison_view(
+    comparison: Comparison | None, *, unit: str = "%", candidates: Iterable[Candidate] = ()
+) -> Json:
+    """One row a trial, as `Comparison.to_frame` has them; with what was predicted of candidates."""
+    known = {c.name: c for c in candidates}
     if comparison is None:
         return {}
     frame = comparison.to_frame()
@@ -222,10 +261,18 @@ def comparison_view(comparison: Comparison | None, *, unit: str = "%") -> Json:
             "latency_low": _number(row.get("latency_low")),
             "latency_high": _number(row.get("latency_high")),
             "pareto": bool(row["pareto"]),
+            **_predicted(known.get(str(row["name"]))),
         }
         for row in frame.to_dict("records")
     ]
     return {"metric": metric, "unit": unit, "batch": LATENCY_BATCH, "rows": rows}
+
+
+def _predicted(candidate: Candidate | None) -> Json:
+    """The drop predicted before the cut, and that measured right after it."""
+    if candidate is None:
+        return {"predicted": None, "cut_drop": None}
+    return {"predicted": _number(candidate.preview.drop), "cut_drop": candidate.cut_drop}
 
 
 def metric_column(columns: list[str]) -> str:

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
 from slimlab.errors import SlimLabError
 from slimlab_widgets import script, works
 from slimlab_widgets.jobs import Work, once
+from slimlab_widgets.pairing import Pairs
 from slimlab_widgets.panels import describe_history
-from slimlab_widgets.picking import Picking
 from slimlab_widgets.settings import folder_for, parse_ratios, write_ratios
 from slimlab_widgets.state import Running, Script
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from slimlab_widgets.state import Candidate
 
 
-class Workbench(Picking):
+class Workbench(Pairs):
     """Compress a model by hand: scan, pick, prune, fine-tune, compare, save.
 
     Show it as the last line of a cell. Long work runs beside the kernel, which stays free for other
@@ -45,6 +46,9 @@ class Workbench(Picking):
         A scan to start from, complete or not.
     settings
         What the controls say at first.
+    scans
+        Folder where scans are kept and, after the kernel was restarted, found again; None for one
+        that goes with the kernel.
     run
         How jobs run: in a thread, or `jobs.inline` in scripts and tests.
 
@@ -69,8 +73,8 @@ class Workbench(Picking):
             settings["ratios"] = write_ratios(tuple(settings["ratios"]))
         self.change(**settings)
         asked = self._state.settings
-        ratios, path = parse_ratios(asked.ratios), self._scratch.new_scan()
-        grid = works.Grid(ratios, asked.criterion, asked.images, path=path)
+        ratios = parse_ratios(asked.ratios)
+        grid = works.Grid(ratios, asked.criterion, asked.images, path=self._shelf.new_scan)
         self._jobs.start(works.scan(self.model, self.task, grid, keep=self._keep))
 
     def resume(self) -> None:
@@ -79,8 +83,26 @@ class Workbench(Picking):
         if known is None:
             msg = "There is no scan to resume. Press Scan first."
             raise SlimLabError(msg)
-        grid = works.Grid(known.ratios, known.criterion, known.images, known, self._scratch.scan)
+        path = self._shelf.scan or self._shelf.new_scan()
+        grid = works.Grid(known.ratios, known.criterion, known.images, known, lambda: path)
         self._jobs.start(works.scan(self.model, self.task, grid, keep=self._keep))
+
+    def use_scan(self) -> None:
+        """Take the scan that an earlier kernel left; `resume` measures what it left out."""
+        offer = self._state.offer
+        if offer is None:
+            msg = "There is no scan of this network on the disk. Press Scan."
+            raise SlimLabError(msg)
+        table = offer.sensitivity
+        self._shelf.scan = offer.path
+        self._keep(table)
+        self.change(
+            ratios=write_ratios(table.ratios), criterion=table.criterion, images=table.images
+        )
+
+    def leave_scan(self) -> None:
+        """Don't offer that scan; its file stays."""
+        self._update(lambda s: replace(s, offer=None))
 
     def stop(self) -> None:
         """Stop the running job and keep what it has so far."""
@@ -100,7 +122,7 @@ class Workbench(Picking):
             removed = candidate.preview.macs_removed
             return (
                 f"Pruned '{free}': {removed:.0%} of the MACs removed. "
-                "Fine-tune it in step 3 or compare it in step 4."
+                "Fine-tune it in step 3 or compare it in step 5."
             )
 
         cut = lambda: works.prune(self.model, self.graph, state, free)  # noqa: E731
@@ -110,7 +132,10 @@ class Workbench(Picking):
         """Train a candidate on; `epochs=`, `learning_rate=`, `teacher=` change settings."""
         self.change(**settings)
         candidate, asked = self._state.candidate(name), self._state.settings
-        deed = works.training(candidate, asked)
+        if candidate.quantized:
+            msg = f"'{candidate.name}' is on its grids. Fine-tune before quantizing it."
+            raise SlimLabError(msg, name=candidate.name)
+        deed = works.training(candidate, asked, self._state.pairing)
 
         def step(step: Step[Any]) -> None:
             self._update(
@@ -169,6 +194,17 @@ class Workbench(Picking):
         write = lambda: sl.save(candidate.model, where)  # noqa: E731
         self._jobs.start(Work("save", "Saving", lambda: once(write, where), done))
 
+    def report(self, path: str | None = None) -> None:
+        """Write what was compared as one HTML page, `report.html` beside the notebook."""
+        state, where = self._state, Path((path or "").strip() or "report.html")
+        title = f"{self.heading_view['model']} on {self.task.name}"
+
+        def done(written: Path, _partial: bool) -> str:
+            return f"Wrote the report to {written.resolve()}."
+
+        write = lambda: works.report(state, self.graph, where, title)  # noqa: E731
+        self._jobs.start(Work("report", "Writing the report", lambda: once(write), done))
+
     def code(self, name: str | None = None) -> str:
         """Python that makes a candidate again, bit for bit, without the workbench."""
         candidate = self._state.candidate(name)
@@ -192,6 +228,8 @@ class Workbench(Picking):
         actions: dict[str, Callable[..., object]] = {
             "scan": self.scan,
             "resume": self.resume,
+            "use_scan": self.use_scan,
+            "leave_scan": self.leave_scan,
             "stop": self.stop,
             "uniform": lambda value: self.pick_uniform(value),
             "drop": lambda value: self.pick_drop(value),
@@ -210,6 +248,12 @@ class Workbench(Picking):
             "compare": self.compare,
             "choose": self.choose,
             "save": self.save,
+            "report": self.report,
+            "quantize": self.quantize,
+            "suggest_pairs": self.suggest_pairs,
+            "pair": self.pair,
+            "look_at_weights": self.look_at_weights,
+            "reuse": self.reuse,
             "code": self.code,
             "recipe": self.recipe,
             "settings": self.change,

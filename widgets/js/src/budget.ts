@@ -37,7 +37,7 @@ export class Budget {
       const share = removed[name];
       show(mark, share !== null);
       if (share === null) continue;
-      const left = `${(100 * Math.min(1, Math.max(0, share))).toFixed(1)}%`;
+      const left = `${Math.round(1000 * Math.min(1, Math.max(0, share))) / 10}%`;
       if (mark.style.left !== left) mark.style.left = left;
       attrs(mark, { "data-removed": share.toFixed(4), title: `The picked ratios remove ${percent(share)}` });
     }
@@ -102,7 +102,7 @@ export class Budget {
   private drawValue(name: Resource): void {
     const { slider, value } = this.rows[name];
     const share = Number(slider.value);
-    slider.style.setProperty("--fill", `${100 * share}%`);
+    slider.style.setProperty("--fill", `${slider.disabled ? 0 : 100 * share}%`);
     const words = share > 0 && !slider.disabled ? percent(share) : "any";
     text(value, words);
     attrs(slider, { "aria-valuetext": share > 0 ? `${percent(share)} of ${NAMES[name]} removed at least` : `${NAMES[name]} are free` });

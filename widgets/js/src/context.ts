@@ -6,7 +6,13 @@ export interface Memory {
   tab: string;
   selected: string | null;
   axis: string;
+  /** Models that are brushed in the comparison. */
+  brushed: string[];
+  /** The model that the quantization tab shows. */
+  quantized: string;
   focus: string | null;
+  /** Whether the pairs for distillation are open. */
+  pairs: boolean;
   /** Whether the code or the recipe is open. */
   script: boolean;
   scroll: Record<string, number>;
@@ -20,7 +26,7 @@ const memories = new Map<string, Memory>();
 export function memoryOf(key: string): Memory {
   let memory = memories.get(key);
   if (!memory) {
-    memory = { tab: "layers", selected: null, axis: "macs", focus: null, script: false, scroll: {}, typed: {} };
+    memory = { tab: "layers", selected: null, axis: "macs", brushed: [], quantized: "baseline", focus: null, pairs: false, script: false, scroll: {}, typed: {} };
     memories.set(key, memory);
   }
   return memory;
@@ -29,6 +35,7 @@ export function memoryOf(key: string): Memory {
 export class Context {
   readonly memory: Memory;
   private cleanups: (() => void)[] = [];
+  private selections: (() => void)[] = [];
 
   constructor(readonly model: Model) {
     this.memory = memoryOf(String(model.get("key") ?? ""));
@@ -49,6 +56,17 @@ export class Context {
       this.cleanups.push(() => this.model.off(`change:${trait}_view`, callback));
     }
     callback();
+  }
+
+  /** Select a layer wherever it is shown: on the map, in the curves, in the strip of layers. */
+  select(layer: string): void {
+    if (this.memory.selected === layer) return;
+    this.memory.selected = layer;
+    for (const changed of this.selections) changed();
+  }
+
+  onSelect(changed: () => void): void {
+    this.selections.push(changed);
   }
 
   onStop(cleanup: () => void): void {

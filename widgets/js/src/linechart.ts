@@ -13,7 +13,7 @@ export interface LineChartProps {
   format: (value: number) => string;
 }
 
-const MARGIN = { top: 14, right: 16, bottom: 40, left: 56 };
+const MARGIN = { top: 14, right: 16, bottom: 40, left: 66 };
 const HEIGHT = 260;
 
 export class LineChart {
@@ -53,7 +53,7 @@ export class LineChart {
     for (const g of [this.path, this.marks, this.last]) show(g, some);
     const values = points.map(([, v]) => v);
     let [low, high] = some ? [Math.min(...values), Math.max(...values)] : [0, 1];
-    if (high - low < 1e-9) [low, high] = [low - 0.5, high + 0.5];
+    if (high - low < 1e-9) [low, high] = low > 0 ? [0, 2 * low] : [low - 0.5, high + 0.5];
     const most = Math.max(1, props.steps, some ? points[points.length - 1][0] : 0);
     const x = scaleLinear([0, most], [MARGIN.left, this.width - MARGIN.right]);
     const y = scaleLinear([low, high], [HEIGHT - MARGIN.bottom, MARGIN.top]).nice(5);

@@ -7,6 +7,7 @@ import { h } from "./dom";
 import { type Hand, handOf } from "./hand";
 import { History } from "./history";
 import { bytes, count, fixed, ms, removed } from "./format";
+import { NetworkMap } from "./map";
 import { LayerStrip } from "./strip";
 import type { CurvesView, GraphView, PickedView, PreviewView, SettingsView } from "./types";
 
@@ -21,10 +22,12 @@ export class Picker implements Panel {
   private drop = h("input", { type: "number", min: 0, max: 100, step: 0.5, value: 1, "data-key": "drop" });
   private dropButton: HTMLButtonElement;
   private budget: Budget | null = null;
+  private map: NetworkMap | null = null;
 
   /** `whole`: the kernel behind it also has a solver and a stopwatch, as the workbench has. */
   constructor(private ctx: Context, whole = false) {
-    const select = (layer: string) => this.select(layer);
+    const select = (layer: string) => ctx.select(layer);
+    ctx.onSelect(() => this.draw());
     this.hand = handOf(String(ctx.model.get("key") ?? ""));
     this.hand.attach(ctx, () => this.soon());
     const ratio = (layer: string, value: number) => this.hand.set(layer, value);
@@ -40,8 +43,9 @@ export class Picker implements Panel {
       h("span", { class: "slim-gap" }),
       button("Clear", "clear", "Prune nothing: all ratios back to 0", () => this.preset("clear", 0)));
     const history = new History(ctx, this.hand);
+    if (whole) this.map = new NetworkMap(ctx, this.hand);
     if (whole) this.budget = new Budget(ctx, () => this.hand.flush());
-    this.el = h("div", { class: "slim-picker" }, presets, this.budget?.el ?? "", history.el, h("div", { class: "slim-two" }, this.plot.el, this.strip.el), this.totals);
+    this.el = h("div", { class: "slim-picker" }, presets, this.budget?.el ?? "", history.el, h("div", { class: "slim-two" }, this.plot.el, this.strip.el), this.totals, this.map?.el ?? "");
     // Before a slider gets the key, which keeps all keys to itself.
     this.el.addEventListener("keydown", (e) => history.key(e), { capture: true });
     ctx.watch(["curves", "graph"], () => this.draw());
@@ -60,12 +64,6 @@ export class Picker implements Panel {
     this.ctx.send(event, { value });
   }
 
-  private select(layer: string): void {
-    if (this.ctx.memory.selected === layer) return;
-    this.ctx.memory.selected = layer;
-    this.draw();
-  }
-
   /** Many pointer moves in one frame are drawn once. */
   private soon(): void {
     if (typeof requestAnimationFrame === "undefined") this.draw();
@@ -79,6 +77,7 @@ export class Picker implements Panel {
     if (!memory.selected && curves.curves?.length) memory.selected = curves.curves[0].layer;
     this.plot.update(curves, this.hand.ratios, memory.selected);
     this.strip.update(cost, curves, this.hand.ratios, memory.selected);
+    this.map?.update();
     this.dropButton.disabled = !curves.curves?.length;
     if (cost) this.drawTotals(predict(cost, this.hand.ratios, curves), predict(cost, {}, curves));
   }

@@ -1,21 +1,23 @@
 // Fine-tuning: which candidate, how long, and its loss and accuracy while it runs.
 import { type Context, type Panel, button, field, setInput } from "./context";
 import { h, show, text } from "./dom";
-import { bytes, capital, count, fixed, metricLabel, metricName, score, whole } from "./format";
+import { bytes, capital, count, fixed, metricLabel, metricName, score, seconds, whole } from "./format";
 import { LineChart } from "./linechart";
-import type { CandidateView, CandidatesView, GraphView, RunChart, SettingsView } from "./types";
+import { Pairs } from "./pairs";
+import type { CandidateView, CandidatesView, GraphView, JobView, RunChart, SettingsView } from "./types";
 
 export class RunCharts implements Panel {
   readonly el: HTMLElement;
   private loss = new LineChart("loss");
   private score = new LineChart("score");
+  private rate = new LineChart("rate");
   private caption = h("p", { class: "slim-note slim-run-note" });
 
   constructor(ctx: Context) {
-    this.el = h("div", { class: "slim-run" }, this.caption, h("div", { class: "slim-two slim-even" }, this.loss.el, this.score.el));
-    ctx.onStop(this.loss.stop);
-    ctx.onStop(this.score.stop);
+    this.el = h("div", { class: "slim-run" }, this.caption, h("div", { class: "slim-three" }, this.loss.el, this.score.el, this.rate.el));
+    for (const chart of [this.loss, this.score, this.rate]) ctx.onStop(chart.stop);
     ctx.watch(["run"], () => this.draw(ctx.get<RunChart>("run")));
+    ctx.watch(["job", "run"], () => this.say(ctx.get<RunChart>("run"), ctx.get<JobView>("job")));
   }
 
   private draw(run: RunChart): void {
@@ -24,11 +26,22 @@ export class RunCharts implements Panel {
     const empty = "Press Fine-tune to see the loss and the accuracy here while the model learns.";
     this.loss.update({ points: run.loss ?? [], steps, label: "Training loss", empty, marks: false, format: (v) => fixed(v, 3) });
     this.score.update({ points: run.score ?? [], steps, label: `Test ${metric}`, empty, marks: true, format: (v) => score(v, run.unit ?? "") });
-    const first = run.score?.[0];
-    const last = run.score?.[run.score.length - 1];
-    show(this.caption, !!first);
-    if (first && last) text(this.caption, `${run.name || "Model"}: ${metricName(run.metric)} ${score(first[1], run.unit ?? "")} before, ` +
-      `${score(last[1], run.unit ?? "")} after ${whole(run.loss?.[run.loss.length - 1]?.[0] ?? 0)} of ${whole(steps)} steps.`);
+    this.rate.update({ points: run.rate ?? [], steps, label: "Learning rate", empty, marks: false, format: (v) => v.toPrecision(2) });
+  }
+
+  /** Where the training is and how long yet; afterwards, what it won. */
+  private say(run: RunChart, job: JobView): void {
+    const [first, last] = [run.score?.[0], run.score?.[run.score.length - 1]];
+    const done = run.loss?.[run.loss.length - 1]?.[0] ?? 0;
+    show(this.caption, !!first || done > 0);
+    const unit = run.unit ?? "";
+    const running = job.kind === "fine-tune" && job.status === "running";
+    const left = !running ? "" : typeof job.left === "number" ? `, ${seconds(job.left)} left` : ", time left not known yet";
+    const won = first && last ? `; ${metricName(run.metric)} ${score(first[1], unit)} before, ${score(last[1], unit)} ${running ? "now" : "after"}` : "";
+    const rate = run.rate?.[run.rate.length - 1]?.[1];
+    text(this.caption, `${run.name || "Model"}: step ${whole(done)} of ${whole(run.steps ?? 0)}, epoch ${fixed(run.epoch ?? 0, 1)}${left}${won}` +
+      `${running && rate !== undefined ? `; learning rate ${rate.toPrecision(2)}` : ""}.`);
+    this.caption.dataset.left = running && typeof job.left === "number" ? String(job.left) : "";
   }
 }
 
@@ -44,7 +57,7 @@ export class Candidates implements Panel {
     const heads = ["", "Model", "MACs", "Parameters", "Weights", "Predicted drop", "Fine-tuned", "Accuracy"];
     this.table = h("table", { class: "slim-table slim-candidates", "aria-label": label },
       h("thead", {}, h("tr", {}, ...heads.map((name, i) => h("th", { scope: "col", class: i > 1 ? "slim-num" : "" }, name)))), this.body);
-    this.el = h("div", {}, this.empty, this.table);
+    this.el = h("div", {}, this.empty, h("div", { class: "slim-scroll" }, this.table));
     ctx.watch(["candidates", "graph"], () => this.draw());
   }
 
@@ -89,7 +102,7 @@ export class FineTune implements Panel {
     this.el = h("div", { class: "slim-finetune" }, candidates.el,
       h("div", { class: "slim-controls", role: "group", "aria-label": "Fine-tuning" },
         field("Epochs", this.epochs), field("Learning rate", this.rate), field("Learn from the unpruned model", this.teacher), this.start),
-      charts.el);
+      new Pairs(ctx).el, charts.el);
     ctx.watch(["settings"], () => this.settings());
     ctx.watch(["job", "candidates"], () => {
       this.start.disabled = ctx.busy || !ctx.get<CandidatesView>("candidates").rows?.length;

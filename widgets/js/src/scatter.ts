@@ -49,20 +49,59 @@ export class Scatter {
   private view: ComparisonView = {};
   private axis: Axis = "macs";
   private chosen = "";
+  private brushed: string[] = [];
+  private brush = s("rect", { class: "slim-brush", hidden: true });
+  private from: [number, number] | null = null;
+  private at = new Map<string, [number, number]>();
   readonly stop: () => void;
 
-  constructor(private choose: (name: string) => void) {
+  constructor(private choose: (name: string) => void, private select: (names: string[]) => void = () => undefined) {
     this.el = h("div", { class: "slim-plot-box" }, this.svg);
-    this.svg.append(this.title, this.grid, this.front, this.whiskers, this.marks, this.labels);
+    this.svg.append(this.title, this.grid, this.brush, this.front, this.whiskers, this.marks, this.labels);
+    this.svg.addEventListener("pointerdown", (e) => this.press(e));
+    this.svg.addEventListener("pointermove", (e) => this.drag(e));
+    this.svg.addEventListener("pointerup", () => this.release());
+    this.svg.addEventListener("pointercancel", () => this.release());
     this.stop = onResize(this.el, (width) => {
       this.width = width;
       this.draw();
     });
   }
 
-  update(view: ComparisonView, axis: Axis, chosen: string): void {
-    Object.assign(this, { view, axis, chosen });
+  update(view: ComparisonView, axis: Axis, chosen: string, brushed: string[] = []): void {
+    Object.assign(this, { view, axis, chosen, brushed });
     this.draw();
+  }
+
+  private place(e: PointerEvent): [number, number] {
+    const box = this.svg.getBoundingClientRect();
+    return [e.clientX - box.left, e.clientY - box.top];
+  }
+
+  private press(e: PointerEvent): void {
+    if (e.button !== 0 || (e.target as Element).closest?.(".slim-trial")) return;
+    this.from = this.place(e);
+    this.svg.setPointerCapture?.(e.pointerId);
+    e.preventDefault();
+  }
+
+  /** What the rectangle under the hand holds is highlighted as it grows. */
+  private drag(e: PointerEvent): void {
+    if (!this.from) return;
+    if (e.buttons === 0) return this.release();
+    const [[x0, y0], [x1, y1]] = [this.from, this.place(e)];
+    const box = { x: Math.min(x0, x1), y: Math.min(y0, y1), width: Math.abs(x1 - x0), height: Math.abs(y1 - y0) };
+    attrs(this.brush, box);
+    show(this.brush, true);
+    const inside = [...this.at].filter(([, [x, y]]) => x >= box.x && x <= box.x + box.width && y >= box.y && y <= box.y + box.height).map(([name]) => name);
+    if (inside.join("\n") !== this.brushed.join("\n")) this.select(inside);
+  }
+
+  private release(): void {
+    // A click beside all marks lets go of them.
+    if (this.from && this.brush.hasAttribute("hidden")) this.select([]);
+    this.from = null;
+    show(this.brush, false);
   }
 
   private draw(): void {
@@ -89,11 +128,12 @@ export class Scatter {
 
   private drawMarks(rows: TrialRow[], pareto: TrialRow[], x: any, y: any, cost: (r: TrialRow) => number): void {
     const at = rows.map((r) => ({ x: x(cost(r)), y: y(r.score), text: r.name }));
+    this.at = new Map(at.map((m) => [m.text, [m.x, m.y]]));
     this.whiskers.replaceChildren(...(this.axis === "latency" ? rows : []).filter((r) => r.latency_low !== null).map((r) =>
       s("line", { x1: x(r.latency_low), x2: x(r.latency_high), y1: y(r.score), y2: y(r.score) })));
     this.marks.replaceChildren(...rows.map((r, i) => {
-      const kind = `slim-trial${pareto.includes(r) ? " slim-pareto" : ""}${r.name === this.chosen ? " slim-chosen" : ""}`;
-      const pick = () => this.choose(r.name);
+      const kind = `slim-trial${pareto.includes(r) ? " slim-pareto" : ""}${r.name === this.chosen ? " slim-chosen" : ""}${this.brushed.includes(r.name) ? " slim-brushed" : ""}`;
+      const pick = () => { this.choose(r.name); this.select([r.name]); };
       const title = `${r.name}: ${score(r.score, this.view.unit ?? "")} at ${AXES[this.axis].format(cost(r))}`;
       return s("circle", { class: kind, cx: at[i].x, cy: at[i].y, r: 6, "data-trial": r.name, tabindex: 0, role: "button",
         "aria-label": title, ...KEYS, click: pick,

@@ -30,6 +30,8 @@ export interface LayerRow {
 export interface GraphView {
   cost?: Cost;
   layers?: LayerRow[];
+  /** Name and kind of each node ("input", "layer", "join", "output"), and numbers of the nodes that edges join. */
+  wiring?: { nodes: [string, string][]; edges: [number, number][] };
   totals?: { macs: number; params: number; bytes: number; macs_share: number; params_share: number };
 }
 
@@ -100,6 +102,45 @@ export interface PicksView {
   snapshots?: { name: string; macs: number; drop: number | null }[];
 }
 
+/** A scan that an earlier kernel left on the disk; empty without. */
+export interface OfferView {
+  when?: number;
+  measured?: number;
+  planned?: number;
+  complete?: boolean;
+  images?: number;
+  criterion?: string;
+}
+
+/** A layer's weights: how many, their root mean square, the largest magnitude, and the root mean square of the channels' largest. */
+export interface QuantLayer {
+  layer: string;
+  weights: number;
+  rms: number;
+  most: number;
+  channels: number;
+}
+
+export interface QuantView {
+  name?: string;
+  layers?: QuantLayer[];
+}
+
+/** A layer that gives maps, with channels, height and width. */
+export interface PairRow {
+  layer: string;
+  shape: number[];
+}
+
+export interface PairsView {
+  /** Whether there is a model that can learn. */
+  possible?: boolean;
+  name?: string;
+  student?: PairRow[];
+  teacher?: PairRow[];
+  pairs?: [string, string][];
+}
+
 export interface ScriptView {
   kind?: "" | "code" | "recipe";
   name?: string;
@@ -135,6 +176,14 @@ export interface SettingsView {
   remove_macs?: number;
   remove_bytes?: number;
   remove_latency?: number;
+  weight?: string;
+  weight_bits?: number;
+  activation_bits?: number;
+  quant_epochs?: number;
+  pair_loss?: string;
+  pair_weight?: number;
+  /** Bits of single layers; those left out have the common ones. */
+  layer_bits?: Record<string, number>;
 }
 
 export interface CandidateView {
@@ -145,6 +194,8 @@ export interface CandidateView {
   drop: number | null;
   epochs: number;
   score: number | null;
+  ratios?: Record<string, number>;
+  quantized?: boolean;
 }
 
 export interface CandidatesView {
@@ -160,6 +211,9 @@ export interface RunChart {
   unit?: string;
   loss?: [number, number][];
   score?: [number, number][];
+  rate?: [number, number][];
+  /** Passes over the training data so far. */
+  epoch?: number;
   steps?: number;
 }
 
@@ -174,6 +228,9 @@ export interface TrialRow {
   latency_low: number | null;
   latency_high: number | null;
   pareto: boolean;
+  /** Drops in points: predicted before the cut, and measured right after it; null where not known. */
+  predicted?: number | null;
+  cut_drop?: number | null;
 }
 
 export interface ComparisonView {

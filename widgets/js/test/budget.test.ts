@@ -59,7 +59,7 @@ describe("budgets", () => {
     const { budget, row } = show();
     budget.mark({ macs: 0.25, bytes: 0.1, latency: null });
     const mark = row("macs").querySelector<HTMLElement>(".slim-mark")!;
-    expect(mark.style.left).toBe("25.0%");
+    expect(mark.style.left).toBe("25%");
     expect(row("latency").querySelector<HTMLElement>(".slim-mark")!.hidden).toBe(true);
   });
 

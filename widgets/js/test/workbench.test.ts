@@ -128,10 +128,10 @@ describe("the workbench", () => {
   });
 
   it("draws the training", () => {
-    const { panel } = show({ run_view: { name: "half", metric: "top1", unit: "%", loss: [[1, 2], [2, 1.5]], score: [[0, 40], [2, 70]], steps: 9 } });
+    const { panel } = show({ run_view: { name: "half", metric: "top1", unit: "%", loss: [[1, 2], [2, 1.5]], score: [[0, 40], [2, 70]], rate: [[1, 0.1], [2, 0.1]], steps: 9 } });
     const charts = [...panel("tune").querySelectorAll<HTMLElement>("[data-chart]")];
-    expect(charts.map((c) => c.dataset.points)).toEqual(["2", "2"]);
-    expect(panel("tune").textContent).toContain("accuracy 40.0 % before, 70.0 % after 2 of 9 steps");
+    expect(charts.map((c) => c.dataset.points)).toEqual(["2", "2", "2"]);
+    expect(panel("tune").textContent).toContain("step 2 of 9, epoch 0.0; accuracy 40.0 % before, 70.0 % after");
   });
 
   it("compares in a table and a plot, and a mark chooses its model", () => {

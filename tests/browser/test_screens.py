@@ -1,0 +1,139 @@
+"""The workbench as a person sees it: pictures for the docs, and nothing that can't be read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from bench_page import SECONDS, Bench
+from playwright.sync_api import Page, expect
+from readable import CROWDED, PALE, THEME
+
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
+SIZES = {"1280": {"width": 1280, "height": 800}, "1920": {"width": 1920, "height": 1080}}
+# Drops with known shape, so that a picture takes no scan: early layers lose more than late ones.
+MEASURED = """
+import math
+from slimlab.scan.setup import fingerprint
+from slimlab.sensitivity import Fingerprint
+
+def measured(model, graph, ratios, baseline=96.4):
+    cells = []
+    for n, layer in enumerate(graph.layers):
+        worst = 70 * (1 - n / len(graph.layers)) + 6 + 5 * math.sin(3 * n)
+        for ratio in ratios:
+            drop = worst * ratio ** 3
+            cells.append(sl.Cell(layer, ratio, baseline - drop, drop, drop - 1.5, drop + 1.5, 359))
+    return sl.Sensitivity(
+        cells=tuple(cells), layers=graph.layers, ratios=tuple(ratios), baseline=baseline,
+        metric="top1", unit="%", criterion="l1_norm", images=359,
+        fingerprint=Fingerprint(fingerprint(model), task.fingerprint()),
+    )
+"""
+SMALL = f"""
+import slimlab as sl, slimlab_widgets as slw
+{MEASURED}
+task = sl.load_task("digits")
+model = sl.load_model("resnet20", task)
+graph = sl.trace(model, task.example)
+scan = measured(model, graph, [n / 10 for n in range(1, 10)])
+bench = slw.Workbench(model, task, graph=graph, sensitivity=scan)
+bench
+"""
+DEEP = f"""
+import slimlab as sl, slimlab_widgets as slw
+from paddle import nn
+{MEASURED}
+class Deep(nn.Layer):
+    def __init__(self, layers):
+        super().__init__()
+        widths = [1] + [16] * layers
+        pairs = [[nn.Conv2D(a, b, 3, padding=1), nn.ReLU()] for a, b in zip(widths, widths[1:])]
+        self.body = nn.Sequential(*sum(pairs, []))
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(16, 10))
+
+    def forward(self, x):
+        return self.head(self.body(x))
+
+task = sl.load_task("digits")
+model = Deep(50)
+graph = sl.trace(model, task.example)
+scan = measured(model, graph, [n / 10 for n in range(1, 10)])
+bench = slw.Workbench(model, task, graph=graph, sensitivity=scan)
+bench
+"""
+
+
+def look(bench: Bench, name: str) -> None:
+    """Keep a picture where it is asked for, and refuse what can't be read."""
+    bench.page.mouse.move(2, 2)
+    if os.environ.get("SLIMLAB_SCREENSHOTS"):
+        IMAGES.mkdir(parents=True, exist_ok=True)
+        bench.root.screenshot(path=IMAGES / f"{name}.png")
+    assert bench.root.evaluate(CROWDED) == []
+    assert bench.root.evaluate(PALE) == []
+
+
+def opened(lab, source: str) -> Bench:
+    lab.open_cells([source])
+    lab.run_all()
+    bench = Bench(lab.page)
+    expect(bench.root).to_be_visible(timeout=90 * SECONDS)
+    return bench
+
+
+def each_look(page: Page, bench: Bench, name: str) -> None:
+    """Both themes, both sizes."""
+    for theme in ("Light", "Dark"):
+        page.evaluate(THEME, f"JupyterLab {theme}")
+        for size, viewport in SIZES.items():
+            page.set_viewport_size(viewport)
+            page.wait_for_timeout(300)
+            look(bench, f"{name}-{theme.lower()}-{size}")
+
+
+@pytest.mark.slow
+def test_every_panel_can_be_read_in_both_themes_and_sizes(lab):
+    bench = opened(lab, SMALL)
+    page = bench.page
+    page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+    each_look(page, bench, "layers")
+    bench.open("Scan and pick")
+    bench.button("Set by budget").click()
+    bench.finished("Picked for -50% MACs")
+    bench.confirmed()
+    bench.row("stage2.0.conv1").locator(".slim-name").click()
+    each_look(page, bench, "pick")
+    bench.button("Prune").click()
+    bench.finished("Pruned '-50% MACs'")
+    bench.root.get_by_label("Accepted drop").fill("3")
+    bench.button("Set by drop").click()
+    bench.confirmed()
+    bench.button("Prune").click()
+    bench.finished("Pruned 'drop at most 3'")
+    bench.open("Compare and save")
+    bench.button("Compare").click()
+    bench.finished("Compared 3 models")
+    bench.open("Fine-tune")
+    bench.root.get_by_label("Epochs").fill("2")
+    bench.button("Fine-tune").click()
+    bench.finished("Fine-tuned 'drop at most 3'")
+    each_look(page, bench, "tune")
+    bench.open("Compare and save")
+    bench.button("Compare").click()
+    bench.finished("Compared 3 models")
+    bench.root.locator('circle[data-trial="drop at most 3"]').click()
+    expect(bench.root.locator("[data-brushed]")).to_have_count(1)
+    each_look(page, bench, "compare")
+
+
+@pytest.mark.slow
+def test_fifty_layers_can_be_read_in_both_themes_and_sizes(lab):
+    bench = opened(lab, DEEP)
+    bench.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+    bench.open("Scan and pick")
+    bench.button("Set by budget").click()
+    bench.finished("Picked for -50% MACs")
+    bench.confirmed()
+    each_look(bench.page, bench, "fifty-layers")
