@@ -6,8 +6,7 @@ written between the markers of `docs/picking.md`, from the runs of the same sett
 
     python benchmarks/picking.py --results picking.jsonl --table docs/picking.md
     python benchmarks/picking.py --results picking.jsonl --minutes 60 --arms uniform budget auto
-    python benchmarks/picking.py --results picking.jsonl --minutes 0 --latency
-    python benchmarks/picking.py --results picking.jsonl --table docs/picking.md --minutes 0
+    python benchmarks/picking.py --results runs.jsonl --minutes 0 --latency --table docs/picking.md
 
 What several runs share is computed once: the unpruned network's answers to the batches of a seed,
 its accuracy, that of a pruned network before fine-tuning. Where `auto` chooses the ratios of
@@ -38,7 +37,12 @@ from slimlab.loaders import ArrayLoader
 from slimlab.search import AutoSettings, Candidate, auto_prune, candidate_ratios
 from slimlab.train import Training
 
-ARMS = ("uniform", "drop", "budget", "scores-lamp", "scores-isomorphic", "auto")
+WAYS = {
+    **{name: Candidate(name) for name in ("uniform", "drop", "budget")},
+    **{name: Candidate(name) for name in ("scores-lamp", "scores-isomorphic")},
+    "taylor-isomorphic": Candidate("scores-isomorphic", "taylor"),
+}
+ARMS = (*WAYS, "auto")
 SETTINGS = (
     *("task", "epochs", "train_images", "test_images", "scan_images", "learning_rate"),
     "teacher_share",
@@ -107,7 +111,7 @@ class Network:
                 ).winner
                 ratios, chosen = found.ratios, found.candidate.allocation
             else:
-                way = Candidate(arm)
+                way = WAYS[arm]
                 scan = self.scan if way.needs_scan else None
                 budget = Budget(macs=macs)
                 ratios = candidate_ratios(
@@ -128,8 +132,9 @@ class Network:
         """Prune, measure, fine-tune, measure."""
         options = self._options
         ratios, chosen, seconds = self.pick(arm, macs)
-        small = self.pruned(ratios)
-        before = self.accuracy(small, repr(ratios.to_dict()))
+        criterion = WAYS[arm].criterion if arm in WAYS else "l1_norm"
+        small = self.pruned(ratios, criterion)
+        before = self.accuracy(small, repr((criterion, ratios.to_dict())))
         if arm == "auto":  # a part of it, and the only arm that has it
             small = sl.recalibrate_bn(small, self.task)
         share = options.teacher_share
@@ -173,9 +178,10 @@ class Network:
             return None
         return {**row, "chosen": chosen, "pick_seconds": seconds, "run_of": chosen}
 
-    def pruned(self, ratios: sl.Ratios) -> Layer:
+    def pruned(self, ratios: sl.Ratios, criterion: str = "l1_norm") -> Layer:
         """The network with so much of it gone."""
-        return sl.prune(self.model, sl.plan_pruning(self.model, self.graph, ratios))
+        plan = sl.plan_pruning(self.model, self.graph, ratios, criterion, task=self._calibration)
+        return sl.prune(self.model, plan)
 
     def latency_ratio(self, ratios: sl.Ratios, turns: int = TURNS) -> float:
         """Time of the pruned network over that of the whole one, the median of some turns.
