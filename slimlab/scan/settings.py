@@ -59,7 +59,9 @@ class ScanSettings:
         Bytes that values inside the network and compiled parts of it may take.
     path
         A file that keeps every measurement as it is made; a scan of the same things goes on from
-        what it holds.
+        what it holds. While a scan runs, and after one was killed, what came last lies in a file
+        beside it whose name ends in `-wal`: copy both or none. The next scan with this path puts it
+        in. The one that ends in `-shm` is only an index, which is made again by whoever reads.
     known
         A scan of the same model, data and settings; cells that are complete there are taken over.
     client

@@ -104,12 +104,14 @@ def prepare(model: Layer, task: Task, asked: ScanSettings) -> Setup:
         unit=scoring.metric.unit,
         criterion=asked.criterion,
         images=images,
-        fingerprint=Fingerprint(fingerprint(model), task.fingerprint()),
+        fingerprint=Fingerprint(
+            fingerprint(model), task.fingerprint(), origin_of(scoring.metric).get("metric_code", "")
+        ),
         higher_is_better=scoring.metric.higher_is_better,
         runtime=meter.blueprint.runtime if isinstance(meter, Fast) else REFERENCE,
         recalibrate_bn=asked.recalibrate_bn,
     )
-    records = Records({**identity(empty), **origin_of(scoring.metric)}, asked.path)
+    records = Records(identity(empty), asked.path)
     records.describe(about(empty, scoring.metric))
     board = Board(empty, scoring.metric, records, asked.dtype)
     if asked.known is not None:
@@ -176,13 +178,15 @@ def fingerprint(model: Layer) -> str:
 
 def identity(table: Sensitivity) -> dict[str, str]:
     """What scores depend on beside layer, ratio, image and precision."""
-    return {
+    facts = {
         "model": table.fingerprint.model,
         "task": table.fingerprint.task,
         "metric": table.metric,
         "criterion": table.criterion,
         "recalibrate_bn": str(table.recalibrate_bn),
     }
+    user = {"metric_code": table.fingerprint.metric} if table.fingerprint.metric else {}
+    return {**facts, **user}
 
 
 def _chunk_size(graph: Graph, memory: int, images: int) -> int:

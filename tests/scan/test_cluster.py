@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from slimlab.scan import setup
 from slimlab.scan.cluster import shared
 
 ASKED: dict[str, Any] = {"ratios": [0.4, 0.8], "images": 150}
+STEPS = 5 * 2 * 7  # chunks, ratios, layers
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -68,23 +70,30 @@ def test_the_table_is_that_of_one_process(
     assert no_scan_is_left(client)
 
 
-def test_a_killed_workers_cells_are_measured_again(
-    client: distributed.Client, vgg: paddle.nn.Layer, digits: sl.Task, tmp_path: Path
+@pytest.mark.parametrize("kills", [2, pytest.param(6, marks=pytest.mark.slow)])
+def test_killed_workers_cells_are_measured_again(
+    client: distributed.Client, vgg: paddle.nn.Layer, digits: sl.Task, tmp_path: Path, kills: int
 ) -> None:
     path = tmp_path / "a.scan"
     alone = sl.scan_sensitivity(vgg, digits, progress=False, **ASKED)
-    killed = 0
-    for step in sl.iter_scan_sensitivity(vgg, digits, client=client, path=path, **ASKED):
-        if step.cells and not killed:
-            busy = {worker: keys for worker, keys in client.processing().items() if keys}
-            assert busy, "the scan was over before a worker could be killed"
-            killed = client.run(os.getpid, workers=[next(iter(busy))]).popitem()[1]
-            os.kill(killed, signal.SIGKILL)
-    assert killed
-    assert step.item == alone
+    moments = sorted(random.Random(0).sample(range(1, STEPS - 5), kills))
+    killed, last = set(), None
+    steps = sl.iter_scan_sensitivity(vgg, digits, client=client, path=path, **ASKED)
+    for n, step in enumerate(steps):
+        last = step
+        if len(killed) < kills and n >= moments[len(killed)]:
+            busy = [worker for worker, keys in client.processing().items() if keys]
+            if busy:  # the next one has begun already where the last was killed just now
+                pid = client.run(os.getpid, workers=busy[:1]).popitem()[1]
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+    assert len(killed) == kills, "the scan was over before its workers could be killed"
+    assert last is not None
+    assert last.item == alone
     assert sl.load_scan(path) == alone
     client.wait_for_workers(2)
-    assert killed not in client.run(os.getpid).values()
+    assert not killed.intersection(client.run(os.getpid).values())
+    assert no_scan_is_left(client)
 
 
 def test_stopped_it_keeps_what_has_come_and_goes_on(
