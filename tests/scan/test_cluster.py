@@ -77,14 +77,17 @@ def test_killed_workers_cells_are_measured_again(
     path = tmp_path / "a.scan"
     alone = sl.scan_sensitivity(vgg, digits, progress=False, **ASKED)
     moments = sorted(random.Random(0).sample(range(1, STEPS - 5), kills))
-    killed, last = set(), None
-    steps = sl.iter_scan_sensitivity(vgg, digits, client=client, path=path, **ASKED)
-    for n, step in enumerate(steps):
+    killed, last, done = set(), None, []
+    for step in sl.iter_scan_sensitivity(vgg, digits, client=client, path=path, **ASKED):
         last = step
-        if len(killed) < kills and n >= moments[len(killed)]:
+        if not done or step.done > done[-1]:  # it got on, and is not only waiting for workers
+            done.append(step.done)
+            if len(killed) == kills or len(done) < moments[len(killed)]:
+                continue
             busy = [worker for worker, keys in client.processing().items() if keys]
-            if busy:  # the next one has begun already where the last was killed just now
-                pid = client.run(os.getpid, workers=busy[:1]).popitem()[1]
+            # One that was killed just now may still be on the scheduler's list, and can't answer.
+            found = client.run(os.getpid, workers=busy[:1], on_error="ignore")
+            for pid in set(found.values()) - killed:
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
     assert len(killed) == kills, "the scan was over before its workers could be killed"
