@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from slimlab.errors import TaskError
 from slimlab.loaders import ArrayLoader
-from slimlab.scan.meters import Fast
 from slimlab.scan.records import WHOLE, Key, Record
 from slimlab.scan.scoring import Scoring
 from slimlab.scan.setup import Setup
@@ -63,7 +62,7 @@ class Crew:
                 "Client('tcp://scheduler:8786') or LocalCluster().get_client()."
             )
             raise TaskError(msg, found=type(client).__name__)
-        if not isinstance(setup.meter, Fast):
+        if setup.meter.blueprint is None:
             msg = (
                 "This scan runs in Paddle, which workers don't: leave out client=, or "
                 "runtime='paddle'."

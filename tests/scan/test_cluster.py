@@ -55,7 +55,13 @@ def no_scan_is_left(client: distributed.Client) -> bool:
 
 @pytest.mark.parametrize(
     "more",
-    [{}, {"metric": "kl"}, {"metric": "loss", "images": 70}, {"precision": 6.0, "images": 300}],
+    [
+        {},
+        {"metric": "kl"},
+        {"metric": "loss", "images": 70},
+        {"precision": 6.0, "images": 300},
+        {"recalibrate_bn": 64, "images": 60},
+    ],
     ids=str,
 )
 def test_the_table_is_that_of_one_process(
