@@ -100,6 +100,13 @@ def page(name: str, images: int, runs: list[Run], sizes: dict[str, float]) -> st
     own = sum(run.own for run in runs) / sum(run.tasks for run in runs)
     each = one.seconds / one.tasks  # of a task on one worker, what is done for it included
     wire = sizes["there"] / WIRE
+    cores, load = os.cpu_count() or 1, os.getloadavg()[0]
+    busy = ""
+    if load > 2 * cores:
+        busy = (
+            f"With {load:.0f} processes for {cores} cores the second worker got little of a core of "
+            "its own, so this says nothing of a machine that has one to spare."
+        )
     lines = [
         "# Scans on several workers",
         "",
@@ -107,7 +114,7 @@ def page(name: str, images: int, runs: list[Run], sizes: dict[str, float]) -> st
         "",
         f"`{name}` of the zoo, {one.cells} cells, {images:,} images of Fashion-MNIST in chunks of "
         f"{sizes['batch']:.0f}. The network ({sizes['network'] / 1e6:.1f} MB) is sent to a worker "
-        f"once. {os.cpu_count()} cores; load of the machine {os.getloadavg()[0]:.1f}.",
+        f"once. {cores} cores; load of the machine {load:.1f}.",
         "",
         "| workers | seconds | cells/s, all images | images x cells/s | first picture, s | tasks |",
         "|---|---|---|---|---|---|",
@@ -120,7 +127,7 @@ def page(name: str, images: int, runs: list[Run], sizes: dict[str, float]) -> st
         )
     lines += [
         "",
-        f"Two workers are {runs[0].seconds / runs[1].seconds:.2f} times as fast as one.",
+        f"Two workers are {runs[0].seconds / runs[1].seconds:.2f} times as fast as one. {busy}",
         "",
         f"A task of one worker takes {each * 1000:.0f} ms and carries "
         f"{sizes['there'] / 1e6:.2f} MB of images there, and kilobytes of scores back. Scheduler "

@@ -23,6 +23,9 @@ from slimlab.scan.setup import Setup
 from slimlab.task import Task
 
 AHEAD = 2  # tasks for each worker, so that none waits for the next one to be sent
+# Dask gives an order up when four workers died with it in hand, be it only next in line; each of
+# them may have been killed for reasons of its own.
+TRIES = 3
 PATIENCE = 0.5  # seconds between looks at a cluster from which nothing comes
 
 
@@ -34,6 +37,7 @@ class Order:
     images: NDArray[np.float32]
     labels: NDArray[np.int64]
     keys: tuple[Key, ...]
+    tries: int = 1
 
 
 class Crew:
@@ -131,6 +135,9 @@ class Crew:
         try:
             before, after = future.result()
         except distributed.KilledWorker as error:
+            if order.tries < TRIES:
+                self.give(replace(order, tries=order.tries + 1))
+                return ()
             layer = order.keys[0][0]
             msg = (
                 f"Workers died again and again while they measured {layer!r}: {error} Give each "
