@@ -223,44 +223,53 @@ def table(options: argparse.Namespace, rows: Sequence[dict[str, Any]]) -> str:
         f"`{shared}`",
         "",
         "| network | MACs to remove | arm | seeds | removed | bytes removed | latency ratio "
-        "| before | after | sd | lost | against uniform |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| before | after | sd | lost | against uniform | against best |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     groups: dict[tuple[str, float, str], list[dict[str, Any]]] = {}
     for row in rows:
         key = row["key"]
         groups.setdefault((key["network"], key["macs"], key["arm"]), []).append(row)
     for (network, macs, arm), found in sorted(groups.items()):
-        plain = {r["key"]["seed"]: r["after"] for r in groups.get((network, macs, "uniform"), [])}
-        seeds = {r["key"]["seed"]: r["after"] for r in found}
-        gains = [seeds[s] - plain[s] for s in seeds if s in plain]
+        rivals = {a: _seeds(r) for (n, m, a), r in groups.items() if (n, m) == (network, macs)}
+        seeds = _seeds(found)
         after = list(seeds.values())
+        best = max(rivals, key=lambda name, of=rivals: statistics.mean(of[name].values()))
         mean = {
             name: statistics.mean(r[name] for r in found)
             for name in ("macs_removed", "bytes_removed", "latency_ratio", "before", "unpruned")
         }
         name = f"{arm} ({found[0]['chosen']})" if arm == "auto" else arm
         spread = f"{statistics.stdev(after):.2f}" if len(after) > 1 else ""
-        gain = f"{statistics.mean(gains):+.2f} ± {_error(gains)}" if gains else ""
         lines.append(
             f"| {network} | {macs:.0%} | {name} | {len(after)} | {mean['macs_removed']:.1%} "
             f"| {mean['bytes_removed']:.1%} | {mean['latency_ratio']:.2f} | {mean['before']:.2f} "
             f"| {statistics.mean(after):.2f} | {spread} "
-            f"| {mean['unpruned'] - statistics.mean(after):.2f} | {gain} |"
+            f"| {mean['unpruned'] - statistics.mean(after):.2f} "
+            f"| {_gain(seeds, rivals.get('uniform', {}))} | {_gain(seeds, rivals[best])} |"
         )
     return "\n".join(lines)
 
 
-def _error(gains: Sequence[float]) -> str:
-    """Standard error of a mean gain over seeds."""
-    return f"{np.std(gains, ddof=1) / len(gains) ** 0.5:.2f}" if len(gains) > 1 else "?"
+def _seeds(rows: Sequence[dict[str, Any]]) -> dict[int, float]:
+    """Seed to the accuracy after fine-tuning."""
+    return {row["key"]["seed"]: row["after"] for row in rows}
+
+
+def _gain(mine: dict[int, float], other: dict[int, float]) -> str:
+    """Mean gain over the seeds that both have, and its standard error."""
+    gains = [mine[seed] - other[seed] for seed in mine if seed in other]
+    if not gains:
+        return ""
+    error = f"{np.std(gains, ddof=1) / len(gains) ** 0.5:.2f}" if len(gains) > 1 else "?"
+    return f"{statistics.mean(gains):+.2f} ± {error}"
 
 
 def write(path: Path, text: str) -> None:
     """Put the table between the markers of a page."""
     page = path.read_text(encoding="utf-8")
     head, rest = page.split(START)
-    _, tail = rest.split(END)
+    tail = rest.split(END, 1)[1]
     path.write_text(f"{head}{START}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
 
 

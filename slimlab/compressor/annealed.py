@@ -1,6 +1,7 @@
 """Floor 4. Ratios by the recipe's simulated annealing, as PaddleSlim's `SAController` found them.
 
-Each trial changes a few layers' ratios and is brought into the accepted range of multiply-adds. The
+It begins with the best of some given ratios. Each trial changes a few layers' ratios and is brought
+into the accepted range of multiply-adds. The
 network is cut, its BatchNorm statistics are estimated anew (or it is trained for some epochs), and
 its metric on calibration images decides whether the search goes on from there.
 """
@@ -33,6 +34,7 @@ MOST_RATIO = 0.9  # of a layer, in proposals
 SPREAD = 0.15  # of a change of one ratio
 ROUNDS = 40  # of bisection
 SLACK = 0.02  # above the share asked for, where no upper end is given
+Tried = dict[str, Any]
 
 
 def annealed_ratios(
@@ -41,11 +43,11 @@ def annealed_ratios(
     task: Task,
     strategy: Prune,
     *,
-    share: float,
-    most: float | None,
+    limits: tuple[float, float | None],
     seed: int,
-) -> Generator[Step[Any], None, Ratios]:
-    """Search ratios that remove between `share` and `most` of the multiply-adds.
+    starts: Mapping[str, Ratios] | None = None,
+) -> Generator[Step[Any], None, tuple[Ratios, list[Tried]]]:
+    """Search ratios that remove a share of the multiply-adds within limits.
 
     Parameters
     ----------
@@ -53,28 +55,46 @@ def annealed_ratios(
         What is pruned; its calibration images are read.
     strategy
         Gives the scope, the criterion and the search's settings.
-    share, most
-        Shares of the multiply-adds to remove, at least and at most; without a `most`, two
-        hundredths above `share`, or what one ratio for all layers removes.
+    limits
+        Shares of the multiply-adds to remove, at least and at most; where the second is None, two
+        hundredths above the first, or what one ratio for all layers removes.
     seed
         Same seed, same trials.
+    starts
+        Ratios to try before, by name, beside uniform ones, of all groups in scope; those out of
+        range are left out.
+
+    Returns
+    -------
+    ratios, tried
+        The best, and what was measured by name: uniform ratios, the starts, and `"annealing"` where
+        it found something better; each with its share of MACs and its metric.
 
     Raises
     ------
     PlanError
         When the share can't be reached, or channels come in such lumps that nothing is in range.
     """
-    scope, search = strategy.scope.build(), strategy.search
+    scope, search, (share, most) = strategy.scope.build(), strategy.search, limits
     reachable(graph, scope).check(Budget(macs=share))
     rng = np.random.default_rng([seed, 11])
     names = [group.name for group in scope.groups(graph)]
     sign = 1.0 if task.metric.higher_is_better else -1.0
     uniform = _scaled(graph, dict.fromkeys(names, 0.5), scope, share)
     upper = max(share + SLACK, _removed(graph, uniform)) if most is None else most
-    now, best = uniform, uniform
-    value = best_value = sign * _measured(model, graph, task, strategy, now, seed)
-    temperature = search.temperature
-    for trial in range(1, search.trials):
+    tried: list[Tried] = []
+    begun: list[tuple[float, dict[str, float]]] = []
+    for name, ratios in {"uniform": uniform, **(starts or {})}.items():
+        gone = _removed(graph, ratios)
+        if name != "uniform" and not share <= gone <= upper:
+            continue
+        found = _measured(model, graph, task, strategy, ratios, seed)
+        begun.append((sign * found, dict(ratios)))
+        tried.append({"way": name, "macs_removed": gone, task.metric.name: found})
+        yield Step(len(begun), search.trials, f"{name}: {found:.2f}")
+    value, now = max(begun, key=lambda one: one[0])
+    best, best_value, temperature = now, value, search.temperature
+    for trial in range(len(begun), search.trials):
         yield Step(trial, search.trials, f"trial {trial}: best {sign * best_value:.2f}")
         temperature *= search.cooling
         proposal = _proposed(graph, names, now, scope, (share, upper), rng)
@@ -85,6 +105,11 @@ def annealed_ratios(
             now, value = proposal, found
         if found > best_value:
             best, best_value = proposal, found
+    if best_value > max(one[0] for one in begun):
+        gone = _removed(graph, best)
+        tried.append(
+            {"way": "annealing", "macs_removed": gone, task.metric.name: sign * best_value}
+        )
     removed = _removed(graph, best)
     if removed > upper:
         msg = (
@@ -92,7 +117,7 @@ def annealed_ratios(
             f"macs_most={upper:.3f} allows; widen the range."
         )
         raise PlanError(msg, macs=share, macs_most=upper, reachable=removed)
-    return Ratios(best)
+    return Ratios(best), tried
 
 
 def _proposed(

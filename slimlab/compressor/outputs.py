@@ -86,7 +86,7 @@ class Compression:
                     "strategy": self.recipe.strategies[done.act.strategy].strategy,
                     "epoch": done.act.epoch,
                     "number": done.act.number,
-                    **{k: v for k, v in done.facts.items() if k in ("ratios", "removed")},
+                    **{k: v for k, v in done.facts.items() if k in ("ratios", "removed", "tried")},
                 }
                 for done in self.acted
             ],

@@ -7,7 +7,8 @@ network that the strategy found, so that rounding never adds up.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 from paddle.nn import Layer
@@ -22,6 +23,7 @@ from slimlab.allocate import (
 from slimlab.compressor.annealed import annealed_ratios
 from slimlab.compressor.scene import Facts, Scene
 from slimlab.compressor.timetable import Act
+from slimlab.errors import PlanError
 from slimlab.graph import Graph
 from slimlab.grouping import trace
 from slimlab.importance import CRITERIA
@@ -31,10 +33,11 @@ from slimlab.ratios import Ratios
 from slimlab.recipe import Prune
 from slimlab.scan import iter_scan_sensitivity
 from slimlab.search import step_shares
-from slimlab.search.candidates import held_out, scan_criterion
+from slimlab.search.candidates import Candidate, candidate_ratios, held_out, scan_criterion
 from slimlab.sensitivity import Sensitivity
 from slimlab.steps import Step
 
+ALLOCATIONS = ("budget", "drop", "scores-isomorphic")  # tried by `auto` beside uniform ratios
 TOTALS = ("macs", "params", "bytes")
 Picked = Generator[Step[Any], None, Ratios]
 
@@ -52,6 +55,8 @@ class Cutting:
     base
         Of the network that the strategy found: `widths` of its groups, `totals`, and the shares
         `given` to remove from groups, where they are.
+    notes
+        What is to be remembered of how ratios were chosen, JSON.
     """
 
     strategy: Prune
@@ -60,6 +65,7 @@ class Cutting:
     model: Layer
     graph: Graph
     base: Facts
+    notes: dict[str, Any] = field(default_factory=dict)
 
     def gone(self, share: float) -> float:
         """Of a share to remove in all, the share of the first network that is gone afterwards."""
@@ -112,6 +118,7 @@ class Pruner:
             "removed": {
                 name: 1 - getattr(after, name) / max(1, base["totals"][name]) for name in TOTALS
             },
+            **cutting.notes,
         }
         return small, facts
 
@@ -175,21 +182,45 @@ def _auto(cutting: Cutting) -> Picked:
     if not any(lower.values()):
         return Ratios()
     upper = cutting.left(macs=strategy.macs_most).get("macs")
-    return (
-        yield from annealed_ratios(
-            cutting.model, cutting.graph, cutting.scene.task, strategy,
-            share=lower["macs"], most=upper, seed=cutting.scene.recipe.seed,
-        )
+    reachable(cutting.graph, strategy.scope.build()).check(Budget(macs=lower["macs"]))
+    starts: dict[str, Ratios] = {}
+    if strategy.search.trials > 1:
+        table = yield from _scan(cutting)
+        starts = _starts(cutting, Budget(macs=lower["macs"]), table)
+    ratios, tried = yield from annealed_ratios(
+        cutting.model, cutting.graph, cutting.scene.task, strategy,
+        limits=(lower["macs"], upper), seed=cutting.scene.recipe.seed, starts=starts,
     )  # fmt: skip
+    cutting.notes["tried"] = tried
+    return ratios
+
+
+def _starts(cutting: Cutting, budget: Budget, table: Sensitivity) -> dict[str, Ratios]:
+    """What the ways of picking give, as many as there are trials beside uniform ratios."""
+    strategy, held = cutting.strategy, held_out(cutting.scene.task)
+    graph, scope = cutting.graph, strategy.scope.build()
+    whole = {group.name: 0.0 for group in scope.groups(graph)}
+    found = {}
+    for allocation in ALLOCATIONS[: strategy.search.trials - 1]:
+        way = Candidate(allocation, strategy.criterion, scope)
+        try:
+            picked = candidate_ratios(way, cutting.model, graph, held, budget, table)
+        except PlanError:  # beyond what was scanned
+            continue
+        found[allocation] = Ratios({**whole, **picked.of_groups(graph)})
+    return found
 
 
 def _scan(cutting: Cutting) -> Generator[Step[Any], None, Sensitivity]:
     """Scan the network of now; what was measured before a crash is read from its file."""
     strategy, scene = cutting.strategy, cutting.scene
     path = None
-    if scene.scans is not None:
-        scene.scans.mkdir(parents=True, exist_ok=True)
+    if strategy.scan.file is not None and cutting.act.number == 0:
+        path = Path(strategy.scan.file)
+    elif scene.scans is not None:
         path = scene.scans / f"strategy-{cutting.act.strategy}-step-{cutting.act.number}.scan"
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
     return (
         yield from iter_scan_sensitivity(
             cutting.model,

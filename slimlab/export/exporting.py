@@ -57,6 +57,9 @@ def export(
         - `"onnx-int8"`: the same for a quantized model; weights are int8 initializers.
         - `"paddle-float"`: a program and its parameters in float32, in the format of Paddle 1 and
           2, for Paddle Inference and others that read it; a quantized model computes on its grids.
+        - `"paddle-int8"`: the same for a quantized model, with weights stored as int8.
+        - `"paddle-lite"`: the same in the form that Paddle Lite's optimizer makes int8 kernels of;
+          activations with stored scales of 8 bits only.
     images
         Check on so many test images; on all when None.
     runs
@@ -153,9 +156,10 @@ def _checked_kind(model: Layer, kind: Format) -> bool:
     """Whether a model computes on no grid; refuse a format that is for those that do."""
     exact = not is_quantized(model)
     if kind.quantized and exact:
+        other = "paddle-float" if kind.name.startswith("paddle") else "onnx"
         msg = (
             f"Format {kind.name!r} is for quantized models, and this {type(model).__name__} is in "
-            "float. Use sl.quantize first, or format='onnx'."
+            f"float. Use sl.quantize first, or format={other!r}."
         )
         raise ExportError(msg, format=kind.name)
     return exact

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from slimlab.export.formats import BATCHES, Subject, Written, export_format
 from slimlab.export.outputs import layer_values
-from slimlab.legacy import FLOAT, Style, any_batch, describe, params_bytes, program_bytes
+from slimlab.legacy import (
+    FLOAT,
+    INT8,
+    LITE,
+    Style,
+    any_batch,
+    describe,
+    for_lite,
+    params_bytes,
+    program_bytes,
+)
 from slimlab.lowering import value_names
 
 PROGRAM, PARAMS = "model.pdmodel", "model.pdiparams"
@@ -22,10 +32,28 @@ def write_float(subject: Subject) -> Written:
     return written(subject, FLOAT)
 
 
+@export_format("paddle-int8", runtime=RUNTIME, timed=(RUNTIME,), quantized=True, lines=LINES)
+def write_int8(subject: Subject) -> Written:
+    """Weights are int8 behind a `dequantize_linear`, one scale a channel or tensor; activations
+    pass a `quantize_linear` and a `dequantize_linear`. Biases are float.
+    """
+    return written(subject, INT8)
+
+
+@export_format("paddle-lite", runtime=RUNTIME, timed=(RUNTIME,), quantized=True, lines=LINES)
+def write_lite(subject: Subject) -> Written:
+    """As `paddle-int8`, of operators that Paddle Lite has, in the form in which its optimizer finds
+    quantized operators: activations with stored scales and 8 bits.
+    """
+    return written(subject, LITE)
+
+
 def written(subject: Subject, style: Style) -> Written:
     """The two files, for any number of images."""
     first, second = (describe(program, subject.model, style) for program in subject.programs)
     network = any_batch(first, second, BATCHES)
+    if style.lite:
+        network = for_lite(network)
     names = value_names(subject.programs[0])
     made = {name for node in network.nodes for name in node.makes}
     values = layer_values(subject.programs[0])

@@ -20,14 +20,16 @@ from slimlab.legacy import (
 from slimlab.legacy.batching import any_batch
 from slimlab.legacy.describing import describe
 from slimlab.legacy.files import params_bytes, program_bytes
+from slimlab.legacy.lite import for_lite
 from slimlab.legacy.network import Network, Node, Variable
 from slimlab.legacy.registry import RULES, legacy_rule
-from slimlab.legacy.style import FLOAT, INT8, Style
+from slimlab.legacy.style import FLOAT, INT8, LITE, Style
 from slimlab.legacy.writer import Writer
 
 __all__ = [
     "FLOAT",
     "INT8",
+    "LITE",
     "RULES",
     "Network",
     "Node",
@@ -36,6 +38,7 @@ __all__ = [
     "Writer",
     "any_batch",
     "describe",
+    "for_lite",
     "legacy_rule",
     "params_bytes",
     "program_bytes",

@@ -18,7 +18,11 @@ from slimlab.errors import ExportError
 from slimlab.legacy.network import Attribute, Node
 
 # What Paddle has no attribute for any more, and what its older readers ask for.
-OLDER = {("relu6", "threshold"): proto.FLOAT, ("swish", "beta"): proto.FLOAT}
+OLDER = {
+    ("mish", "threshold"): proto.FLOAT,
+    ("relu6", "threshold"): proto.FLOAT,
+    ("swish", "beta"): proto.FLOAT,
+}
 # Type of an attribute -> the field that holds it, and what it is made of.
 FIELDS: dict[int, tuple[str, type]] = {
     proto.INT: ("i", int), proto.FLOAT: ("f", float), proto.STRING: ("s", str),

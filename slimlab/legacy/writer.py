@@ -25,7 +25,7 @@ from slimlab.trace import Op, Program, Value
 # What a slot of an operator may be given: traced values, names, arrays (which are stored).
 Operand: TypeAlias = Value | str | np.ndarray | Sequence["Value | str"] | None
 # What a slot may make: traced values, or a shape of a float32 variable of the rule's own.
-Made: TypeAlias = Value | Sequence[Value] | tuple[int, ...]
+Made: TypeAlias = Value | Sequence[Value] | tuple[int, ...] | str
 
 
 class Writer:
@@ -88,7 +88,8 @@ class Writer:
             {slot: names for slot, names in made.items() if names},
             {name: value for name, value in attributes.items() if value is not None},
         )
-        self.style.check(node, self)
+        if not self.style.knows(kind):
+            self.refuse(f"it has no operator {kind!r}")
         self.nodes.append(node)
         return next(iter(made.values()))[0]
 
@@ -197,6 +198,8 @@ class Writer:
         return tuple(self.name(each) for each in operand)
 
     def _made(self, output: Made) -> tuple[str, ...]:
+        if isinstance(output, str):
+            return (output,)
         if isinstance(output, Value):
             output = (output,)
         if output and not isinstance(output[0], Value):

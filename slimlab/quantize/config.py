@@ -60,6 +60,16 @@ class QuantConfig:
         Train the scales with the weights (Esser et al. 2020, 1902.08153); needs epochs.
     decay, window
         Of the moving average, and of the range.
+    equalize
+        Bring the channels of neighbouring layers to like ranges first, which changes nothing in
+        float (Nagel et al. 2019, 1906.04721). Layers that share one scale gain most.
+    correct_bias
+        Take what rounding adds to the mean of each channel off the biases, when the scales are
+        chosen (the same paper).
+    adaround
+        Learn on calibration images which weights are rounded up and which down, with so many
+        steps a layer (Nagel et al. 2020, 2004.10568); 0 for none. Only without epochs. With few
+        bits, 200 to 1,000 are worth their time.
 
     Raises
     ------
@@ -92,6 +102,9 @@ class QuantConfig:
     lsq: bool = False
     decay: float = 0.9
     window: int = 1000
+    equalize: bool = False
+    correct_bias: bool = False
+    adaround: int = 0
 
     def __post_init__(self) -> None:
         # Pairs, so that the value can be hashed and copied.
@@ -128,6 +141,7 @@ class QuantConfig:
             ("percentile", self.percentile, 50 <= self.percentile <= 100, "from 50 to 100"),
             ("decay", self.decay, 0 <= self.decay < 1, "in [0, 1)"),
             ("window", self.window, self.window >= 1, "at least 1"),
+            ("adaround", self.adaround, self.adaround >= 0, "0 or more"),
         ):  # fmt: skip
             if not fits:
                 msg = f"QuantConfig {name} is {found}; it must be {range_}."

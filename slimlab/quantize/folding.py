@@ -74,9 +74,16 @@ def _fold_one(layer: Layer, norm: Layer) -> None:
     else:
         scaled = weight * factor.reshape([-1 if n == axis else 1 for n in range(weight.ndim)])
     if layer.bias is None:
-        layer.bias = layer.create_parameter([len(shift)], is_bias=True)
+        add_bias(layer)
     layer.weight.set_value(paddle.to_tensor(scaled.astype(np.float32)))
     layer.bias.set_value(paddle.to_tensor(shift.astype(np.float32)))
+
+
+def add_bias(layer: Layer) -> None:
+    """Give a layer without a bias one of zeros, in place."""
+    axis = OUT_AXIS[type(layer)]
+    groups = int(layer._groups) if axis == 1 and len(layer.weight.shape) > 2 else 1
+    layer.bias = layer.create_parameter([int(layer.weight.shape[axis]) * groups], is_bias=True)
 
 
 def freeze(model: Layer) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ from paddle.nn import Layer
 from slimlab.errors import ArtifactError, PlanError, nearest
 from slimlab.layers import Tensors, sublayers
 from slimlab.quantize.config import QuantConfig
-from slimlab.quantize.folding import fold, foldable, freeze_named
+from slimlab.quantize.equalizing import equalizable
+from slimlab.quantize.folding import add_bias, fold, foldable, freeze_named
 from slimlab.quantize.quantized import (
     INPUT,
     OUT_AXIS,
@@ -67,6 +68,10 @@ class Layout:
         Layers with quantizers, in execution order.
     shapes
         Pairs (tensor, its shape) of the float model.
+    biased
+        Layers that were given a bias, to be corrected.
+    equalized
+        Pairs of layers between which channels were scaled.
     """
 
     config: QuantConfig
@@ -74,6 +79,8 @@ class Layout:
     frozen: tuple[str, ...]
     placed: tuple[Placed, ...]
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    biased: tuple[str, ...] = ()
+    equalized: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """A value for JSON."""
@@ -83,6 +90,8 @@ class Layout:
             "frozen": list(self.frozen),
             "placed": [list(vars(each).values()) for each in self.placed],
             "shapes": {name: list(shape) for name, shape in self.shapes},
+            "biased": list(self.biased),
+            "equalized": [list(pair) for pair in self.equalized],
         }
 
     @classmethod
@@ -104,6 +113,8 @@ class Layout:
                     for layer, bits, takes, gives in value["placed"]
                 ),
                 tuple((str(n), tuple(map(int, s))) for n, s in value["shapes"].items()),
+                tuple(map(str, value.get("biased", ()))),
+                tuple((str(one), str(other)) for one, other in value.get("equalized", ())),
             )
         except (KeyError, TypeError, ValueError, PlanError) as error:
             msg = f"This says of no quantized model what is in it: {type(error).__name__}: {error}"
@@ -151,7 +162,10 @@ def lay_out(model: Layer, found: Survey, config: QuantConfig) -> Layout:
             placed.append(Placed(name, weights.get(name, 0), takes, name in gives))
     tensors = model.state_dict()
     shapes = tuple((name, tuple(tensors[name].shape)) for name in Tensors.of(model).slots)
-    return Layout(config, pairs, frozen, tuple(placed), shapes)
+    has_bias = {n for n in weights if layers[n].bias is not None} | {n for n, _ in pairs}
+    biased = tuple(n for n in weights if n not in has_bias) if config.correct_bias else ()
+    scaled = equalizable(model, found, own, folded) if config.equalize else ()
+    return Layout(config, pairs, frozen, tuple(placed), shapes, biased, scaled)
 
 
 def _joined(found: Survey, weights: Mapping[str, int], config: QuantConfig) -> set[str]:
@@ -177,6 +191,8 @@ def install(model: Layer, layout: Layout) -> None:
     fold(model, layout.folded)
     freeze_named(model, layout.frozen)
     layers = sublayers(model)
+    for name in layout.biased:
+        add_bias(layers[name])
     for each in layout.placed:
         layer = layers[each.layer]
         if each.weight_bits:

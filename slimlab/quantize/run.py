@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import paddle
-from paddle import Tensor
 from paddle.nn import Layer
 
 from slimlab.distill import DistillLoss
 from slimlab.distill.distiller import Teachers
 from slimlab.errors import PlanError
-from slimlab.evaluate import inference, quick_batch
 from slimlab.layers import sublayers
 from slimlab.prune import ARCHITECTURE, architecture
+from slimlab.quantize.calibration import calibrate, calibration_steps
 from slimlab.quantize.config import QuantConfig
+from slimlab.quantize.equalizing import equalize
 from slimlab.quantize.grid import numbers_on_grid, top_of, whole_numbers
 from slimlab.quantize.layout import install, is_quantized, lay_out
-from slimlab.quantize.observers import make_observer
 from slimlab.quantize.quantized import activation_quantizers, quantizers, weight_quantizers
-from slimlab.quantize.quantizers import disabled
 from slimlab.quantize.survey import survey
 from slimlab.steps import Step, Stopped, drain, finish_early
 from slimlab.task import Task
 from slimlab.train import History, Training, iter_fine_tune
-
-BATCH = 32  # images that flow through at once while scales are chosen
 
 
 def quantize(  # noqa: PLR0913 - each is set often enough to have its name here
@@ -73,7 +69,8 @@ def quantize(  # noqa: PLR0913 - each is set often enough to have its name here
     Raises
     ------
     PlanError
-        When the model is quantized already, or no layer would be.
+        When the model is quantized already, or no layer would be; when `config` asks for what
+        doesn't go with `epochs`.
     UnsupportedOpError
         When Paddle can't trace the model.
     SlimLabError
@@ -134,7 +131,7 @@ def iter_quantize(  # noqa: PLR0913 - the same as quantize
     asked = config or QuantConfig()
     _check(model, asked, epochs)
     fresh = prepared(model, task, asked)
-    total = calibration_steps(task, asked)
+    total = calibration_steps(fresh, task, asked)
     try:
         yield from calibrate(fresh, task, asked)
         if epochs:
@@ -167,6 +164,12 @@ def _check(model: Layer, config: QuantConfig, epochs: int) -> None:
     if epochs < 0 or (config.lsq and epochs == 0):
         msg = f"epochs is {epochs}; it must be 0 or more, and 1 or more with lsq=True."
         raise PlanError(msg, epochs=epochs)
+    if epochs and config.adaround:
+        msg = (
+            f"adaround={config.adaround} chooses the rounding once; epochs={epochs} would train "
+            "the weights on; use one of the two."
+        )
+        raise PlanError(msg, epochs=epochs, adaround=config.adaround)
 
 
 def prepared(model: Layer, task: Task, config: QuantConfig) -> Layer:
@@ -182,51 +185,13 @@ def prepared(model: Layer, task: Task, config: QuantConfig) -> Layer:
     found = survey(model, task.example)
     fresh = copy.deepcopy(model)
     fresh.eval()
-    install(fresh, lay_out(model, found, config))
+    layout = lay_out(model, found, config)
+    install(fresh, layout)
     fresh.eval()
+    equalize(fresh, layout.equalized, task.example)
     if not hasattr(fresh, ARCHITECTURE):
         object.__setattr__(fresh, ARCHITECTURE, architecture(model))
     return fresh
-
-
-def calibration_images(task: Task, config: QuantConfig) -> int:
-    """Images that scales are chosen on."""
-    there = len(task.calibration)
-    return min(there, config.calibration_images or there)
-
-
-def calibration_batches(task: Task, config: QuantConfig) -> Iterator[Tensor]:
-    """Batches of the images that scales are chosen on, ``(n, c, h, w)`` each."""
-    size = min(quick_batch(task), BATCH)
-    for x, _ in task.calibration.batches(size, images=calibration_images(task, config)):
-        yield x
-
-
-def calibration_steps(task: Task, config: QuantConfig) -> int:
-    """How many batches those are; none where nothing static is to be chosen."""
-    if config.activation == "abs_max":
-        return 0
-    return -(-calibration_images(task, config) // min(quick_batch(task), BATCH))
-
-
-def calibrate(
-    model: Layer, task: Task, config: QuantConfig
-) -> Generator[Step[History], None, None]:
-    """Choose the static scales of a scratch model from what flows through it in float, in place."""
-    total = calibration_steps(task, config)
-    watching = activation_quantizers(model)
-    if total == 0:
-        return
-    for quantizer in watching:
-        quantizer.observer = make_observer(config, quantizer.bits)
-    try:
-        for done, x in enumerate(calibration_batches(task, config), start=1):
-            with disabled(quantizers(model)), inference(model):
-                model(x)
-            yield Step(done, total, "calibrate")
-    finally:
-        for quantizer in watching:
-            quantizer.calibrated()
 
 
 def _trained(

@@ -157,6 +157,26 @@ class TestAuto:
         auto = prune("auto", macs=0.6, macs_most=0.75, search={"trials": 25})
         assert score(auto) >= score(prune("uniform", macs=0.6))
 
+    def test_the_first_trials_are_the_ways_of_picking_and_the_best_of_them_is_where_it_begins(self):
+        facts = self.found(macs_most=0.8, search={"trials": 4}, scan=SCAN).facts()["strategies"][0]
+        tried = {one["way"]: one for one in facts["tried"]}
+        assert set(tried) == {"uniform", "budget", "drop", "scores-isomorphic"}
+        assert all(0.5 <= one["macs_removed"] <= 0.8 for one in tried.values())
+        best = max(one["top1"] for one in tried.values())
+        shares = [one["macs_removed"] for one in tried.values() if one["top1"] == best]
+        assert facts["removed"]["macs"] in [pytest.approx(share) for share in shares]
+        data = task()
+        held = replace(data, test=data.calibration)
+        table = sl.scan_sensitivity(network(), held, ratios=SCAN["ratios"], progress=False)
+        graph = sl.trace(network(), data.example)
+        ratios = sl.ratios_for_budget(graph, table, macs=0.5)
+        gone = sl.preview(graph, ratios).macs_removed
+        assert tried["budget"]["macs_removed"] == pytest.approx(gone)
+
+    def test_one_trial_scans_nothing(self):
+        facts = self.found(search={"trials": 1}, scan=SCAN).facts()["strategies"][0]
+        assert [one["way"] for one in facts["tried"]] == ["uniform"]
+
     def test_a_range_that_no_width_hits_is_refused(self):
         with pytest.raises(sl.PlanError, match="macs_most"):
             self.found(macs_most=0.5)
@@ -217,6 +237,27 @@ def test_a_scan_that_was_interrupted_goes_on_from_its_file(tmp_path):
     again = compress(steps, tmp_path)
     assert same(again.model, compress(steps).model)
     assert sl.load_scan(scan).complete
+
+
+def test_recipes_for_one_model_share_a_scan(tmp_path):
+    shared = {**SCAN, "file": str(tmp_path / "kept" / "network.scan")}
+    first = compress(recipe(prune("budget", macs=0.3, scan=shared)), tmp_path / "one")
+    assert not (tmp_path / "one" / "scans").exists()
+    table = sl.load_scan(shared["file"])
+    assert table.complete
+    content = (tmp_path / "kept" / "network.scan").read_bytes()
+    second = recipe(prune("budget", macs=0.6, scan=shared))
+    labels = [step.label for step in sl.Compressor(second, network(), task()).iter_run()]
+    assert (tmp_path / "kept" / "network.scan").read_bytes() == content
+    alone = recipe(prune("budget", macs=0.6, scan=SCAN))
+    assert len(labels) < len(list(sl.Compressor(alone, network(), task()).iter_run()))
+    found = compress(second)
+    assert found.acted[0].facts["ratios"] == compress(alone).acted[0].facts["ratios"]
+    assert first.trial.profile.macs > found.trial.profile.macs
+    other = network()
+    other[0].weight.set_value(other[0].weight * 2)
+    with pytest.raises(sl.SlimLabError, match="scan"):
+        sl.Compressor(second, other, task()).run(progress=False)
 
 
 def test_the_model_without_training_is_only_cut():

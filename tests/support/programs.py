@@ -213,6 +213,8 @@ def _one(kind: str, function: Callable[..., Any]) -> None:
     RUN[kind] = run
 
 
+_one("abs", lambda x, a: x.abs())
+_one("reduce_max", lambda x, a: x.max(axis=a["dim"], keepdim=a["keep_dim"]))
 _one("relu", lambda x, a: F.relu(x))
 _one("relu6", lambda x, a: F.relu6(x))
 _one("hard_swish", lambda x, a: x * (x + a["offset"]).clip(0, a["threshold"]) / a["scale"])
@@ -248,8 +250,9 @@ def _turned(op: Operator, values: Values) -> None:
     x, weight = values[op.reads("Input")], values[op.reads("Filter")]
     more = a["output_padding"] or 0
     made = F.conv2d_transpose(
-        x, weight, None, a["strides"], a["paddings"], more, a["groups"], a["dilations"]
-    )
+        x, weight, None, a["strides"], a["paddings"], more,
+        dilation=a["dilations"], groups=a["groups"],
+    )  # fmt: skip
     values[op.outputs["Output"][0]] = made
 
 
@@ -301,13 +304,36 @@ def _matmul(op: Operator, values: Values) -> None:
     values[op.outputs["Out"][0]] = paddle.matmul(x, y, a["trans_x"], a["trans_y"])
 
 
-@runs("elementwise_add", "elementwise_sub", "elementwise_mul", "elementwise_div")
+@runs("mul")
+def _mul(op: Operator, values: Values) -> None:
+    x, y = values[op.reads("X")], values[op.reads("Y")]
+    assert op.attributes == {"x_num_col_dims": x.ndim - 1, "y_num_col_dims": 1}
+    values[op.outputs["Out"][0]] = paddle.matmul(x, y)
+
+
+@runs("where")
+def _where(op: Operator, values: Values) -> None:
+    condition, x, y = (values[op.reads(slot)] for slot in ("Condition", "X", "Y"))
+    values[op.outputs["Out"][0]] = paddle.where(condition, x, y)
+
+
+BINARY: dict[str, Callable[[Any, Any], Any]] = {
+    "elementwise_add": lambda x, y: x + y,
+    "elementwise_sub": lambda x, y: x - y,
+    "elementwise_mul": lambda x, y: x * y,
+    "elementwise_div": lambda x, y: x / y,
+    "elementwise_min": paddle.minimum,
+    "elementwise_max": paddle.maximum,
+    "greater_equal": lambda x, y: x >= y,
+}
+
+
+@runs(*BINARY)
 def _elementwise(op: Operator, values: Values) -> None:
     x, y, axis = values[op.reads("X")], values[op.reads("Y")], op.attributes["axis"]
     if axis != -1:
         y = y.reshape([*y.shape, *[1] * (x.ndim - axis - y.ndim)])
-    made = {"add": x + y, "sub": x - y, "mul": x * y, "div": x / y}[op.kind[12:]]
-    values[op.outputs["Out"][0]] = made
+    values[op.outputs["Out"][0]] = BINARY[op.kind](x, y)
 
 
 @runs("concat")

@@ -90,7 +90,7 @@ def test_a_share_is_checked_like_every_setting(scanned):
 
 def test_the_budget_is_sent_only_when_its_sources_change(case):
     sent: list = []
-    screen = Screen(case.graph, case.task, Publisher(sent.append, every=0.0))
+    screen = Screen(case.model, case.graph, case.task, Publisher(sent.append, every=0.0))
     scanned = State(sensitivity=case.sensitivity)
     screen.note(None, scanned)
     screen.send()

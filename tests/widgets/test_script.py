@@ -35,7 +35,8 @@ def zoo_bench(digits):
     from slimlab_widgets.workbench import Workbench
 
     task, model = digits
-    return Workbench(model, task, run=inline, settings=Settings(images=32, criterion="l2_norm"))
+    settings = Settings(images=32, criterion="l2_norm")
+    return Workbench(model, task, run=inline, scans=None, settings=settings)
 
 
 def test_the_code_of_clicks_gives_the_same_weights_bit_for_bit(zoo_bench):
@@ -73,21 +74,11 @@ def test_ratios_by_hand_and_by_drop_are_written_as_numbers(zoo_bench):
     assert weights(run(text)) == weights(bench.candidates[1].model)
 
 
-def test_a_fine_tuning_that_was_stopped_is_stopped_again(scanned, case):
-    def stop(change):
-        if len(change["new"]["loss"]) >= 3:
-            scanned.stop()
-
-    scanned.pick_uniform(0.5)
-    scanned.prune()
-    scanned._publisher._every = 0.0
-    scanned.observe(stop, "run_view")
-    scanned.fine_tune(epochs=50)
-    assert scanned.progress.status == "stopped"
-    text = scanned.code()
+def test_a_fine_tuning_that_was_stopped_is_stopped_again(stopped, case):
+    text = stopped.code()
     assert "finish_early" in text
     again = run(text, model=case.model, task=case.task)
-    assert weights(again) == weights(scanned.candidates[0].model)
+    assert weights(again) == weights(stopped.candidates[0].model)
 
 
 def test_what_is_the_users_own_is_said_and_not_guessed(scanned, digits):
@@ -137,6 +128,22 @@ def test_the_recipe_of_clicks_gives_the_same_weights_bit_for_bit(zoo_bench):
     made = sl.Compressor(sl.Recipe.from_yaml(bench.recipe())).run(progress=False)
     assert weights(made.model) == weights(bench.candidates[0].model)
     assert weights(run(bench.code())) == weights(bench.candidates[0].model)
+
+
+def test_budget_training_and_grids_give_the_same_weights_from_code_and_recipe(zoo_bench):
+    bench = zoo_bench
+    bench.scan(ratios="0.3, 0.6", images=16)
+    click(bench, "budget", macs=0.4, bytes=0.2)
+    click(bench, "prune", name="small")
+    click(bench, "fine_tune", epochs=1, learning_rate=0.004, teacher=False)
+    click(bench, "settings", weight="abs_max", weight_bits=6)
+    click(bench, "quantize", name="small")
+    assert [c.name for c in bench.candidates] == ["small", "small int6"], bench.progress.message
+    expected = weights(bench.candidates[1].model)
+    paddle.seed(7)
+    assert weights(run(bench.code("small int6"))) == expected
+    made = sl.Compressor(sl.Recipe.from_yaml(bench.recipe("small int6"))).run(progress=False)
+    assert weights(made.model) == expected
 
 
 def test_trainings_follow_one_another_in_a_recipe_and_a_stopped_one_is_refused():

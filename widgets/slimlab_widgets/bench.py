@@ -56,7 +56,7 @@ class Bench(Panel):
         self.graph: Graph = sl.trace(model, task.example) if graph is None else graph
         self._state_lock = threading.RLock()
         self._publisher = Publisher(self._set_traits, slow={"curves_view": 4})
-        self._screen = Screen(self.graph, task, self._publisher)
+        self._screen = Screen(model, self.graph, task, self._publisher)
         self._jobs = Jobs(self._on_progress, run=run)
         self._was_busy = False
         # A script wants its picture before the call returns; a hand must not lose its slider.

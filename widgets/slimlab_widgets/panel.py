@@ -42,6 +42,8 @@ class Panel(anywidget.AnyWidget):
     curves_view = traitlets.Dict().tag(sync=True)
     budget_view = traitlets.Dict().tag(sync=True)
     offer_view = traitlets.Dict().tag(sync=True)
+    quant_view = traitlets.Dict().tag(sync=True)
+    pairs_view = traitlets.Dict().tag(sync=True)
     picks_view = traitlets.Dict().tag(sync=True)
     picked_view = traitlets.Dict().tag(sync=True)
     settings_view = traitlets.Dict().tag(sync=True)

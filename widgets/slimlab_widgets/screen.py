@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import slimlab as sl
 from slimlab.importance import CRITERIA
 from slimlab_widgets import views
+from slimlab_widgets.grids import quant_view
 from slimlab_widgets.panels import describe
 from slimlab_widgets.settings import folder_for
-from slimlab_widgets.state import State
+from slimlab_widgets.state import BASELINE, State
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from paddle.nn import Layer
 
     from slimlab import Graph, Preview, Task
     from slimlab_widgets.jobs import Progress
@@ -30,13 +32,15 @@ class Screen:
 
     Parameters
     ----------
-    graph, task
+    model, graph, task
         What the states are about.
     publisher
         Where values go; they are made only when they are sent.
     """
 
-    def __init__(self, graph: Graph, task: Task, publisher: Publisher) -> None:
+    def __init__(self, model: Layer, graph: Graph, task: Task, publisher: Publisher) -> None:
+        self._model = model
+        self._weighed: tuple[Layer | None, dict[str, Any]] = (None, {})
         self._graph = graph
         self._images = len(task.test)
         self._metric = {"metric": task.metric.name, "unit": task.metric.unit}
@@ -50,6 +54,8 @@ class Screen:
             "candidates_view": (("candidates", "chosen"), self._candidates),
             "run_view": (("running",), self._run),
             "comparison_view": (("comparison", "candidates"), self._comparison),
+            "quant_view": (("candidates", "weights"), self._quant),
+            "pairs_view": (("candidates", "chosen", "pairing"), views.pairs_view),
             "offer_view": (("offer",), lambda s: views.offer_view(s.offer)),
             "script_view": (("script",), lambda s: asdict(s.script)),
             "curves_view": (("sensitivity",), lambda s: views.curves_view(s.sensitivity)),
@@ -115,6 +121,15 @@ class Screen:
 
     def _candidates(self, state: State) -> dict[str, Any]:
         return views.candidates_view(state.candidates, state.chosen, **self._metric)
+
+    def _quant(self, state: State) -> dict[str, Any]:
+        found = {c.name: c.model for c in state.candidates}
+        # A candidate may be gone or have another name by now.
+        name = state.weights if state.weights in found else BASELINE
+        model = found.get(name, self._model)
+        if self._weighed[0] is not model:  # what is large is looked at once
+            self._weighed = (model, quant_view(name, model))
+        return self._weighed[1]
 
     def _comparison(self, state: State) -> dict[str, Any]:
         unit = self._metric["unit"]

@@ -146,7 +146,42 @@ class Tuned:
         return {"strategy": "distill", "teachers": teachers, "losses": [*self.losses], **common}
 
 
-Deed = Pruned | Tuned
+@dataclass(frozen=True)
+class Quantized:
+    """The model was put on grids of few bits; `epochs` of training on them, 0 for none."""
+
+    config: sl.QuantConfig
+    epochs: int = 0
+
+    def code(self) -> list[str]:
+        """The lines of Python."""
+        words = ["config", *([f"epochs={self.epochs}"] if self.epochs else [])]
+        return [
+            f"config = sl.QuantConfig({_changed(self.config)})",
+            *_call("small = sl.quantize", words),
+        ]
+
+    def said(self) -> str:
+        """What was done, as a sentence."""
+        words = _changed(self.config) or "8 bits, a scale for each channel"
+        trained = f", trained on the grids for {self.epochs} epochs" if self.epochs else ""
+        return f"Quantized ({words}){trained}."
+
+    def strategy(self, start: int) -> dict[str, Any]:
+        """The strategy of a recipe."""
+        if self.epochs or self.config.layer_bits:
+            what = "bits of single layers" if self.config.layer_bits else "training on the grids"
+            msg = (
+                f"The quantization has {what}, which a recipe would not carry out in the same way. "
+                "Show the code instead."
+            )
+            raise RecipeError(msg, what=what)
+        known = ("weight", "activation", "weight_bits", "activation_bits", "calibration_images")
+        facts = {name: getattr(self.config, name) for name in known}
+        return {"strategy": "quantize", "start_epoch": start, **facts}
+
+
+Deed = Pruned | Tuned | Quantized
 
 
 @dataclass(frozen=True)
@@ -215,7 +250,10 @@ def code(source: Source, deeds: Sequence[Deed]) -> str:
     plan = sl.plan_pruning(model, graph, ratios, criterion='l1_norm')
     small = sl.prune(model, plan)
     """
-    return "\n".join([*source.code(), *(line for deed in deeds for line in deed.code())])
+    # Only a cut makes a model of its own; what follows works on it.
+    first = [] if deeds and isinstance(deeds[0], Pruned) else ["small = model"]
+    lines = [line for deed in deeds for line in deed.code()]
+    return "\n".join([*source.code(), *first, *lines])
 
 
 def recipe(name: str, source: Source, deeds: Sequence[Deed]) -> str:
@@ -260,9 +298,13 @@ def _call(start: str, words: list[str]) -> list[str]:
 
 def _loss(loss: sl.DistillLoss) -> str:
     """A loss as a call, with what differs from its defaults."""
-    values = ((f.name, getattr(loss, f.name), f.default) for f in fields(loss))
-    said = ", ".join(f"{name}={value!r}" for name, value, usual in values if value != usual)
-    return f"sl.{type(loss).__name__}({said})"
+    return f"sl.{type(loss).__name__}({_changed(loss)})"
+
+
+def _changed(value: Any) -> str:
+    """The keywords of a frozen dataclass that differ from its defaults."""
+    values = ((f.name, getattr(value, f.name), f.default) for f in fields(value))
+    return ", ".join(f"{name}={value!r}" for name, value, usual in values if value != usual)
 
 
 def _mapping(ratios: Ratios) -> list[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
+from slimlab import QuantConfig
 from slimlab.errors import PlanError, SlimLabError
+from slimlab_widgets.pairs import LOSSES
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,10 @@ class Settings:
         The last uniform ratio and accepted drop (points) that were asked for.
     remove_macs, remove_bytes, remove_latency
         Shares of the network that a budget removes; 0 where it is free.
+    weight, weight_bits, activation_bits, layer_bits, quant_epochs
+        Of quantization: as `QuantConfig` has them, and epochs of training on the grids.
+    pair_loss, pair_weight
+        What paired layers are compared by, `"attention"` or `"l2"`, and how much it counts.
     """
 
     images: int | None = 1000
@@ -43,6 +49,29 @@ class Settings:
     remove_macs: float = 0.5
     remove_bytes: float = 0.0
     remove_latency: float = 0.0
+    weight: str = "channel_wise_abs_max"
+    weight_bits: int = 8
+    activation_bits: int = 8
+    layer_bits: Mapping[str, int] = field(default_factory=dict)
+    quant_epochs: int = 0
+    pair_loss: str = "attention"
+    pair_weight: float = 100.0
+
+    @property
+    def grids(self) -> QuantConfig:
+        """How the controls quantize.
+
+        Raises
+        ------
+        PlanError
+            For bits that there are no grids of.
+        """
+        return QuantConfig(
+            weight=cast("Any", self.weight),
+            weight_bits=self.weight_bits,
+            activation_bits=self.activation_bits,
+            layer_bits=dict(self.layer_bits),
+        )
 
     @property
     def budget(self) -> dict[str, float]:
@@ -64,12 +93,17 @@ class Settings:
             "learning_rate": new.learning_rate > 0,
             "uniform": 0 <= new.uniform < 1,
             "drop": new.drop >= 0,
+            "quant_epochs": new.quant_epochs >= 0,
+            "pair_loss": new.pair_loss in LOSSES,
+            "pair_weight": new.pair_weight >= 0,
             **{f"remove_{name}": 0 <= share < 1 for name, share in new.budget.items()},
         }
         for name, good in checks.items():
             if not good:
                 msg = f"{getattr(new, name)!r} can't be used for {name.replace('_', ' ')}."
                 raise SlimLabError(msg, setting=name)
+        if known.keys() & {"weight", "weight_bits", "activation_bits", "layer_bits"}:
+            _ = new.grids  # refuses what can't be used
         return replace(new, epochs=int(new.epochs), images=new.images and int(new.images))
 
 

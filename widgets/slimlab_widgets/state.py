@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
 from slimlab.errors import SlimLabError
+from slimlab_widgets.pairs import Pairing
 from slimlab_widgets.picks import Picks
-from slimlab_widgets.script import Deed
+from slimlab_widgets.script import Deed, Quantized
 from slimlab_widgets.settings import Settings
 from slimlab_widgets.shelf import Kept
 
@@ -58,6 +59,11 @@ class Candidate:
     history: History | None = None
     deeds: tuple[Deed, ...] = ()
 
+    @property
+    def quantized(self) -> bool:
+        """Whether it is on grids, where it is trained no further."""
+        return any(isinstance(deed, Quantized) for deed in self.deeds)
+
 
 @dataclass(frozen=True, eq=False)
 class Running:
@@ -100,6 +106,10 @@ class State:
         Pruned models, and the name of the one that Fine-tune and Save take.
     script
         The code or the recipe that is shown.
+    pairing
+        Layers of a student and the unpruned model that are paired; None before it was asked for.
+    weights
+        The model whose weights the quantization tab shows.
     trials, comparison
         What was measured of the baseline and the candidates.
     running
@@ -119,6 +129,8 @@ class State:
     comparison: Comparison | None = None
     running: Running = field(default_factory=Running)
     script: Script = field(default_factory=Script)
+    pairing: Pairing | None = None
+    weights: str = BASELINE
 
     @property
     def ratios(self) -> Ratios:

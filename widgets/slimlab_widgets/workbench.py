@@ -15,8 +15,8 @@ import slimlab as sl
 from slimlab.errors import SlimLabError
 from slimlab_widgets import script, works
 from slimlab_widgets.jobs import Work, once
+from slimlab_widgets.pairing import Pairs
 from slimlab_widgets.panels import describe_history
-from slimlab_widgets.picking import Picking
 from slimlab_widgets.settings import folder_for, parse_ratios, write_ratios
 from slimlab_widgets.state import Running, Script
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from slimlab_widgets.state import Candidate
 
 
-class Workbench(Picking):
+class Workbench(Pairs):
     """Compress a model by hand: scan, pick, prune, fine-tune, compare, save.
 
     Show it as the last line of a cell. Long work runs beside the kernel, which stays free for other
@@ -122,7 +122,7 @@ class Workbench(Picking):
             removed = candidate.preview.macs_removed
             return (
                 f"Pruned '{free}': {removed:.0%} of the MACs removed. "
-                "Fine-tune it in step 3 or compare it in step 4."
+                "Fine-tune it in step 3 or compare it in step 5."
             )
 
         cut = lambda: works.prune(self.model, self.graph, state, free)  # noqa: E731
@@ -132,7 +132,10 @@ class Workbench(Picking):
         """Train a candidate on; `epochs=`, `learning_rate=`, `teacher=` change settings."""
         self.change(**settings)
         candidate, asked = self._state.candidate(name), self._state.settings
-        deed = works.training(candidate, asked)
+        if candidate.quantized:
+            msg = f"'{candidate.name}' is on its grids. Fine-tune before quantizing it."
+            raise SlimLabError(msg, name=candidate.name)
+        deed = works.training(candidate, asked, self._state.pairing)
 
         def step(step: Step[Any]) -> None:
             self._update(
@@ -246,6 +249,10 @@ class Workbench(Picking):
             "choose": self.choose,
             "save": self.save,
             "report": self.report,
+            "quantize": self.quantize,
+            "suggest_pairs": self.suggest_pairs,
+            "pair": self.pair,
+            "look_at_weights": self.look_at_weights,
             "reuse": self.reuse,
             "code": self.code,
             "recipe": self.recipe,

@@ -8,7 +8,11 @@ export interface Memory {
   axis: string;
   /** Models that are brushed in the comparison. */
   brushed: string[];
+  /** The model that the quantization tab shows. */
+  quantized: string;
   focus: string | null;
+  /** Whether the pairs for distillation are open. */
+  pairs: boolean;
   /** Whether the code or the recipe is open. */
   script: boolean;
   scroll: Record<string, number>;
@@ -22,7 +26,7 @@ const memories = new Map<string, Memory>();
 export function memoryOf(key: string): Memory {
   let memory = memories.get(key);
   if (!memory) {
-    memory = { tab: "layers", selected: null, axis: "macs", brushed: [], focus: null, script: false, scroll: {}, typed: {} };
+    memory = { tab: "layers", selected: null, axis: "macs", brushed: [], quantized: "baseline", focus: null, pairs: false, script: false, scroll: {}, typed: {} };
     memories.set(key, memory);
   }
   return memory;

@@ -112,6 +112,35 @@ export interface OfferView {
   criterion?: string;
 }
 
+/** A layer's weights: how many, their root mean square, the largest magnitude, and the root mean square of the channels' largest. */
+export interface QuantLayer {
+  layer: string;
+  weights: number;
+  rms: number;
+  most: number;
+  channels: number;
+}
+
+export interface QuantView {
+  name?: string;
+  layers?: QuantLayer[];
+}
+
+/** A layer that gives maps, with channels, height and width. */
+export interface PairRow {
+  layer: string;
+  shape: number[];
+}
+
+export interface PairsView {
+  /** Whether there is a model that can learn. */
+  possible?: boolean;
+  name?: string;
+  student?: PairRow[];
+  teacher?: PairRow[];
+  pairs?: [string, string][];
+}
+
 export interface ScriptView {
   kind?: "" | "code" | "recipe";
   name?: string;
@@ -147,6 +176,14 @@ export interface SettingsView {
   remove_macs?: number;
   remove_bytes?: number;
   remove_latency?: number;
+  weight?: string;
+  weight_bits?: number;
+  activation_bits?: number;
+  quant_epochs?: number;
+  pair_loss?: string;
+  pair_weight?: number;
+  /** Bits of single layers; those left out have the common ones. */
+  layer_bits?: Record<string, number>;
 }
 
 export interface CandidateView {
@@ -158,6 +195,7 @@ export interface CandidateView {
   epochs: number;
   score: number | null;
   ratios?: Record<string, number>;
+  quantized?: boolean;
 }
 
 export interface CandidatesView {

@@ -1,4 +1,4 @@
-// The whole instrument: what is on the bench, the running job, and four steps to work through.
+// The whole instrument: what is on the bench, the running job, and five steps to work through.
 import { Comparison, CompareAndSave } from "./comparison";
 import { type Context, type Panel, button, field, setInput } from "./context";
 import { KEYS, h, show, text } from "./dom";
@@ -6,6 +6,7 @@ import { bytes, count } from "./format";
 import { JobBar } from "./jobbar";
 import { Layers } from "./layers";
 import { CurvesOnly, Picker } from "./picker";
+import { Quantize } from "./quantize";
 import { FineTune, RunCharts } from "./run";
 import { ScanControls } from "./scan";
 import type { CandidatesView, ComparisonView, CurvesView, GraphView, PickedView, TitleView } from "./types";
@@ -50,7 +51,8 @@ function steps(ctx: Context): Step[] {
     { id: "layers", name: "1 Layers", panel: new Layers(ctx).el, note: () => "" },
     { id: "pick", name: "2 Scan and pick", panel: pick, note: () => (ctx.get<CurvesView>("curves").complete ? "✓" : "") },
     { id: "tune", name: "3 Fine-tune", panel: new FineTune(ctx).el, note: () => String(ctx.get<CandidatesView>("candidates").rows?.length || "") },
-    { id: "compare", name: "4 Compare and save", panel: new CompareAndSave(ctx).el, note: () => (ctx.get<ComparisonView>("comparison").rows?.length ? "✓" : "") },
+    { id: "quantize", name: "4 Quantize", panel: new Quantize(ctx).el, note: () => "" },
+    { id: "compare", name: "5 Compare and save", panel: new CompareAndSave(ctx).el, note: () => (ctx.get<ComparisonView>("comparison").rows?.length ? "✓" : "") },
   ];
 }
 
