@@ -104,8 +104,8 @@ def page(name: str, images: int, runs: list[Run], sizes: dict[str, float]) -> st
     busy = ""
     if load > 2 * cores:
         busy = (
-            f"With {load:.0f} processes for {cores} cores the second worker got little of a core of "
-            "its own, so this says nothing of a machine that has one to spare."
+            f"With {load:.0f} processes for {cores} cores the second worker got little of a core "
+            "of its own, so this says nothing of a machine that has one to spare."
         )
     lines = [
         "# Scans on several workers",

@@ -86,7 +86,7 @@ class Crew:
 
     def __len__(self) -> int:
         """Workers that there are now."""
-        return len(self._client.nthreads())
+        return max(1, len(self._client.nthreads()))  # all may just have died, and come again
 
     @property
     def waiting(self) -> int:

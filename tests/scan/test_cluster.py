@@ -22,7 +22,7 @@ from slimlab.scan import setup
 from slimlab.scan.cluster import shared
 
 ASKED: dict[str, Any] = {"ratios": [0.4, 0.8], "images": 150}
-STEPS = 5 * 2 * 7  # chunks, ratios, layers
+STEPS = 10 * 2 * 7  # chunks of 300 images, ratios, layers
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,10 +81,12 @@ def test_killed_workers_cells_are_measured_again(
     client: distributed.Client, vgg: paddle.nn.Layer, digits: sl.Task, tmp_path: Path, kills: int
 ) -> None:
     path = tmp_path / "a.scan"
-    alone = sl.scan_sensitivity(vgg, digits, progress=False, **ASKED)
-    moments = sorted(random.Random(0).sample(range(1, STEPS - 5), kills))
+    asked = {**ASKED, "images": 300}
+    alone = sl.scan_sensitivity(vgg, digits, progress=False, **asked)
+    # In the first half: workers are done before the last answers are read.
+    moments = sorted(random.Random(0).sample(range(1, STEPS // 2), kills))
     killed, last, done = set(), None, []
-    for step in sl.iter_scan_sensitivity(vgg, digits, client=client, path=path, **ASKED):
+    for step in sl.iter_scan_sensitivity(vgg, digits, client=client, path=path, **asked):
         last = step
         if not done or step.done > done[-1]:  # it got on, and is not only waiting for workers
             done.append(step.done)
@@ -160,3 +162,18 @@ def test_cells_are_dealt_out_once_each(layers: list[int], parts: int) -> None:
     if parts <= len(layers):
         owners = [{layer for layer, _ in part} for part in dealt]
         assert sum(map(len, owners)) == len(layers), "a layer's segment is compiled once"
+
+
+def test_nothing_is_left_out_while_there_is_no_worker(
+    client: distributed.Client,
+    vgg: paddle.nn.Layer,
+    digits: sl.Task,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All may have died at once and be on their way back when a chunk is dealt out."""
+    alone = sl.scan_sensitivity(vgg, digits, progress=False, **ASKED)
+    steps = sl.iter_scan_sensitivity(vgg, digits, client=client, **ASKED)
+    while next(steps).done == 0:
+        pass
+    monkeypatch.setattr(client, "nthreads", dict)
+    assert list(steps)[-1].item == alone
