@@ -13,7 +13,7 @@ from paddle.nn import Layer
 from slimlab.compare import Trial, iter_measure_trial
 from slimlab.compressor.changes import compare_courses
 from slimlab.compressor.checkpoints import Checkpoints, State
-from slimlab.compressor.outputs import Compression, write_outputs
+from slimlab.compressor.outputs import MODEL, NUMBERS, Compression, write_outputs
 from slimlab.compressor.run import Run
 from slimlab.compressor.scene import MODELS, Scene, model_of, task_of
 from slimlab.errors import ArtifactError, RecipeError, SlimLabWarning
@@ -21,6 +21,7 @@ from slimlab.export import FORMATS, ExportReport, iter_export
 from slimlab.recipe import Distill, Recipe, load_recipe
 from slimlab.scan.setup import fingerprint
 from slimlab.steps import Step, Stopped, drain
+from slimlab.store import remove_left_overs
 from slimlab.task import Task
 from slimlab.train import Callback, Record
 from slimlab.train.launched import launched
@@ -140,6 +141,8 @@ class Compressor:
         writes = group is None or group.rank == 0  # of launched processes one
         scans = self._folder / SCANS if self._folder is not None and writes else None
         scene = Scene(self.recipe, self.task, self.model, scans)
+        if self._output is not None:
+            remove_left_overs(self._output, (MODEL, NUMBERS, *self.recipe.export))
         checkpoints, identity = None, {}
         if self._folder is not None:
             keep = self.recipe.checkpoint.keep

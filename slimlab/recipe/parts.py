@@ -231,6 +231,9 @@ class ScanSettings(Settings):
     """Pruning ratios tried on each layer."""
     images: Images | None = None
     """Calibration images of each measurement; all by default. Choosing sees no test image."""
+    file: Word | None = None
+    """Where the first step's scan is kept, so that recipes for one model share it (1.x:
+    `sensitivities_file`); a run keeps its own otherwise."""
 
 
 class SearchSettings(Settings):

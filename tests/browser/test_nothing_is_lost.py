@@ -35,7 +35,8 @@ def bench(lab) -> Bench:
 
 def running(bench: Bench) -> None:
     expect(bench.job).to_have_attribute("data-status", "running", timeout=30 * SECONDS)
-    expect(bench.root.locator(".slim-counts")).to_have_text(re.compile(r"[\d,]+ / 193,860 images"))
+    counts = bench.root.locator(".slim-counts")
+    expect(counts).to_have_text(re.compile(r"[\d,]+ / 193,860 images"), timeout=60 * SECONDS)
 
 
 def done_so_far(bench: Bench) -> int:
