@@ -96,9 +96,10 @@ def settle_biases(model: Layer) -> None:
             held = layers[fed[name]]._sub_layers.get(OUTPUT)
         if layer.bias is None or not isinstance(held, ActivationQuantizer) or held.dynamic:
             continue
-        step = sum_steps(quantizer, held)
         bias = layer.bias.numpy()
-        whole = np.rint(bias / np.broadcast_to(step, bias.shape).astype(np.float64))
+        # Of a transposed convolution in groups, channel by channel in each group.
+        step = np.resize(sum_steps(quantizer, held), bias.shape)
+        whole = np.rint(bias / step.astype(np.float64))
         if np.isfinite(whole).all() and np.abs(whole).max(initial=0) <= MOST:
             layer.bias.set_value(paddle.to_tensor((whole * step).astype(np.float32)))
 
