@@ -269,7 +269,7 @@ def write(path: Path, text: str) -> None:
     """Put the table between the markers of a page."""
     page = path.read_text(encoding="utf-8")
     head, rest = page.split(START)
-    _, tail = rest.split(END)
+    tail = rest.split(END, 1)[1]
     path.write_text(f"{head}{START}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
 
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from slimlab.errors import ArtifactError
 
 MANIFEST = "slimlab.json"
+LEFT_OVER = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.(tmp|old)")
 
 
 def write_folder(
@@ -59,6 +61,26 @@ def write_folder(
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return target
+
+
+def remove_left_overs(folder: str | Path, names: Iterable[str]) -> None:
+    """Remove what a process left aside that was killed while it wrote folders of these names.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from slimlab.store import remove_left_overs
+    >>> place = Path(tempfile.mkdtemp())
+    >>> (place / ".model.0a1b2c3d.tmp").mkdir()
+    >>> remove_left_overs(place, ["model"])
+    >>> list(place.iterdir())
+    []
+    """
+    known, place = set(names), Path(folder)
+    for path in place.iterdir() if place.is_dir() else ():
+        found = LEFT_OVER.fullmatch(path.name)
+        if found is not None and found["name"] in known:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def write_file(path: str | Path, content: bytes) -> Path:

@@ -17,6 +17,7 @@ import struct
 import sys
 import tempfile
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
@@ -31,8 +32,51 @@ SUM, LARGEST, END, BROKEN = b"s", b"m", b"e", b"!"
 SENTENCE = 4000  # bytes of an error at most
 
 
-class Group:
+class Group(ABC):
     """One worker's view of the workers: what it says, and what all have said together.
+
+    Parameters
+    ----------
+    rank
+        0 for the process that leads.
+    size
+        How many workers there are.
+    """
+
+    def __init__(self, rank: int, size: int) -> None:
+        self.rank, self.size = rank, size
+
+    def part(self, images: int) -> slice:
+        """Give this worker's images of a batch."""
+        return slice(images * self.rank // self.size, images * (self.rank + 1) // self.size)
+
+    @abstractmethod
+    def sum(self, numbers: Floats) -> Floats:
+        """Add what all workers give: the same bits everywhere.
+
+        Parameters
+        ----------
+        numbers
+            ``(n,)`` float32, as many in each worker.
+        """
+
+    @abstractmethod
+    def largest(self, number: float) -> float:
+        """Give the largest of what all workers give."""
+
+    @abstractmethod
+    def end(self, mark: float) -> None:
+        """Say that a piece of work is done, with a mark of its result.
+
+        Raises
+        ------
+        WorkerError
+            When the others' marks differ.
+        """
+
+
+class ForkedGroup(Group):
+    """Workers that share memory, and a socket each with the leader.
 
     Parameters
     ----------
@@ -45,27 +89,12 @@ class Group:
     """
 
     def __init__(self, rank: int, links: list[socket.socket], memory: Floats) -> None:
-        self.rank = rank
+        super().__init__(rank, int(memory.shape[1]))
         self._links, self._memory = links, memory
         self._turn = 0
 
-    @property
-    def size(self) -> int:
-        """How many workers there are."""
-        return int(self._memory.shape[1])
-
-    def part(self, images: int) -> slice:
-        """Give this worker's images of a batch."""
-        return slice(images * self.rank // self.size, images * (self.rank + 1) // self.size)
-
     def sum(self, numbers: Floats) -> Floats:
-        """Add what all workers give, in their order: the same bits everywhere.
-
-        Parameters
-        ----------
-        numbers
-            ``(n,)`` float32, as many in each worker.
-        """
+        """Add what all workers give, in their order; see `Group.sum`."""
         # Two rows in turn: nobody writes into what another still reads.
         rows, self._turn = self._memory[self._turn], 1 - self._turn
         count = len(numbers)
@@ -81,13 +110,7 @@ class Group:
         return self._meet(LARGEST, number)
 
     def end(self, mark: float) -> None:
-        """Say that the work is done, with a mark of its result.
-
-        Raises
-        ------
-        WorkerError
-            When the others' marks differ.
-        """
+        """Compare the workers' marks; see `Group.end`."""
         self._meet(END, mark)
 
     def _meet(self, kind: bytes, number: float) -> float:
@@ -111,14 +134,19 @@ class Group:
             msg = f"Worker {worker} of {self.size} failed: {words}"
             raise WorkerError(msg, worker=worker)
         if said != kind or (equal is not None and number != equal):
-            msg = (
-                f"Worker {worker} of {self.size} came to another result than worker {self.rank} "
-                f"({said.decode()} {number} against {kind.decode()} {equal}). The workers' "
-                "computations must follow from the seed alone: look for random numbers or clocks "
-                "in the model, the loss or a callback."
-            )
-            raise WorkerError(msg, worker=worker)
+            raise differing(worker, self)
         return float(number)
+
+
+def differing(other: int | None, group: Group) -> WorkerError:
+    """Give the error of workers that came to different results; which other, where it is known."""
+    who = "Another worker" if other is None else f"Worker {other}"
+    msg = (
+        f"{who} of {group.size} came to another result than worker {group.rank}. What they compute "
+        "must follow from the seed alone: look for random numbers or clocks in the model, the loss "
+        "or a callback, and for a callback that changes the model."
+    )
+    return WorkerError(msg, worker=other)
 
 
 _GROUP: ContextVar[Group | None] = ContextVar("group", default=None)
@@ -206,7 +234,7 @@ class Crew:
             theirs.close()
             self._pids[worker] = pid
             self._links.append(mine)
-        return Group(0, self._links, self._memory)
+        return ForkedGroup(0, self._links, self._memory)
 
     def _follow(self, worker: int, link: socket.socket, work: Callable[[Group], object]) -> None:
         """Work, and end the process without going back to what it was forked from."""
@@ -216,7 +244,7 @@ class Crew:
             # A Ctrl-C is the leader's to answer: it closes the link.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            work(Group(worker, [link], self._memory))
+            work(ForkedGroup(worker, [link], self._memory))
         except BaseException as error:  # whatever it is, the leader is told
             kind = "" if isinstance(error, SlimLabError) else f"{type(error).__name__}: "
             words = f"{kind}{error}".encode()[:SENTENCE]

@@ -7,11 +7,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-from slimlab.commands.terminal import notes, say, show, work
+from slimlab.commands.launching import launch, launches
+from slimlab.commands.terminal import notes, say, say_above, show, work
 from slimlab.compressor import Compression, Compressor, few_images
 from slimlab.errors import RecipeError
 from slimlab.recipe import Recipe, load_recipe, shortened
 from slimlab.recipe.parts import ModelSource, TaskSettings
+from slimlab.train import Event
+from slimlab.train.launched import launched
 
 DESCRIPTION = """\
 Carry a recipe out: prune, distil, quantize and fine-tune a model as a YAML file says. The same
@@ -76,6 +79,12 @@ def add(commands: Any) -> None:
         metavar="N",
         help="processes that train together, each on its part of a batch (default: %(default)s)",
     )
+    parser.add_argument(
+        "--exchange",
+        choices=("memory", "paddle"),
+        help="how workers exchange gradients: in memory, or by paddle.distributed, which is gloo on"
+        " CPUs and nccl on GPUs (default: memory; paddle where each worker has a GPU)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.set_defaults(run=run)
 
@@ -85,12 +94,17 @@ def run(arguments: argparse.Namespace) -> int:
     recipe = _chosen(load_recipe(arguments.recipe), arguments)
     folder = arguments.checkpoint_dir or Path("slimlab-runs") / _file_name(recipe.name)
     output = arguments.output or folder / "result"
+    if launches(arguments):
+        return launch(arguments, folder)
+    group = launched()
+    quiet = arguments.quiet or (group is not None and group.rank > 0)
     with notes():
+        more = {"workers": arguments.workers, "callbacks": [] if quiet else [_log]}
         if arguments.short:
-            compressor, output = _short(recipe, folder, arguments)
+            compressor, output = _short(recipe, folder, arguments.output, more)
         else:
-            compressor = Compressor(recipe, folder=folder, output=output, workers=arguments.workers)
-        result, stopped = work(compressor.iter_run(), title=recipe.name, quiet=arguments.quiet)
+            compressor = Compressor(recipe, folder=folder, output=output, **more)
+        result, stopped = work(compressor.iter_run(), title=recipe.name, quiet=quiet)
     if stopped and not result.complete:
         say(_stopped(result, output))
         return 130
@@ -114,16 +128,30 @@ def _chosen(recipe: Recipe, arguments: argparse.Namespace) -> Recipe:
     return recipe.model_copy(update=changed)
 
 
-def _short(recipe: Recipe, folder: Path, arguments: argparse.Namespace) -> tuple[Compressor, Path]:
+def _short(
+    recipe: Recipe, folder: Path, output: Path | None, more: dict[str, Any]
+) -> tuple[Compressor, Path]:
     """The recipe cut short, beside where it would be carried out."""
-    if arguments.output is not None:
+    if output is not None:
         msg = "Leave out --output: what --short makes is not for use."
-        raise RecipeError(msg, output=str(arguments.output))
+        raise RecipeError(msg, output=str(output))
     aside = folder.with_name(f"{folder.name}-short")
     whole = Compressor(recipe, folder=aside)
-    task, workers = few_images(whole.task), arguments.workers
-    short = Compressor(shortened(recipe), whole.model, task, folder=aside, workers=workers)
-    return short, aside / "result"
+    task = few_images(whole.task)
+    return Compressor(shortened(recipe), whole.model, task, folder=aside, **more), aside / "result"
+
+
+def _log(event: Event) -> None:
+    """Write a line at the end of each epoch and strategy: the log of a run of days."""
+    record = event.record
+    if event.kind == "strategy":
+        weights = sum(parameter.size for parameter in event.model.parameters())
+        say_above(f"A strategy changed the model: {weights:,} parameters.")
+    if event.kind == "epoch":
+        loss = "" if record.loss is None else f", loss {record.loss:.4f}"
+        metric = "" if record.metric is None else f", metric {record.metric:.2f}"
+        rate = f", learning rate {record.learning_rate:.3g}"
+        say_above(f"Epoch {record.epoch:.0f}, step {record.step}{loss}{metric}{rate}.")
 
 
 def _file_name(name: str) -> str:

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 import pandas as pd
+from tqdm.auto import tqdm
 
 from slimlab.errors import SlimLabWarning
 from slimlab.steps import Step, drain, finish_early
@@ -21,6 +22,12 @@ R = TypeVar("R")
 def say(text: str) -> None:
     """Write a line to the standard output."""
     sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def say_above(text: str) -> None:
+    """Write a line to the standard output, above a progress bar where there is one."""
+    tqdm.write(text, file=sys.stdout)
     sys.stdout.flush()
 
 

@@ -92,13 +92,16 @@ class Checkpoints:
         Where.
     keep
         How many of the last ones stay.
+    writes
+        False for one that only reads.
     """
 
     folder: Path
     keep: int = 3
+    writes: bool = True
     notes: list[str] = field(default_factory=list)
 
-    def write(self, state: State) -> Path:
+    def write(self, state: State) -> Path | None:
         """Write a checkpoint, then remove those that are too old.
 
         Raises
@@ -106,6 +109,8 @@ class Checkpoints:
         ArtifactError
             When it can't be written.
         """
+        if not self.writes:
+            return None
         name = f"{state.position.step:09d}-{len(state.acted):03d}"
         path = write_folder(self.folder / name, KIND, _facts(state), _files(state))
         for old in self.all()[self.keep :]:
@@ -121,7 +126,7 @@ class Checkpoints:
 
     def clean(self) -> None:
         """Remove what a killed process left half-written."""
-        if self.folder.is_dir():
+        if self.writes and self.folder.is_dir():
             for path in self.folder.iterdir():
                 if LEFT_OVER.fullmatch(path.name):
                     shutil.rmtree(path, ignore_errors=True)

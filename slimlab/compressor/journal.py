@@ -46,7 +46,16 @@ def history_arrays(history: History) -> tuple[list[list[str]], Arrays]:
 
 
 def history_from(kinds: Sequence[Sequence[str]], arrays: Mapping[str, Any]) -> History:
-    """Read what `history_arrays` gave."""
+    """Read what `history_arrays` gave.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When `kinds` are no lists of names, or not those of the records.
+    """
+    if not all(isinstance(names, list) and all(map(_is_name, names)) for names in kinds):
+        msg = "the parts of the losses are no lists of names"
+        raise TypeError(msg)
     columns = [arrays[name].tolist() for name in COLUMNS]
     values, records, used = arrays["parts"].tolist(), [], 0
     for step, epoch, loss, rate, metric, kind in zip(
@@ -56,7 +65,14 @@ def history_from(kinds: Sequence[Sequence[str]], arrays: Mapping[str, Any]) -> H
         parts = tuple(zip(names, values[used : used + len(names)], strict=True))
         used += len(names)
         records.append(Record(step, epoch, _or_none(loss), rate, _or_none(metric), parts))
+    if used != len(values) or set(arrays["kind"].tolist()) != set(range(len(kinds))):
+        msg = "the parts of the losses are not those of the records"
+        raise ValueError(msg)
     return History(tuple(records))
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _or_none(number: float) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 from paddle.nn import Layer
@@ -214,9 +215,12 @@ def _scan(cutting: Cutting) -> Generator[Step[Any], None, Sensitivity]:
     """Scan the network of now; what was measured before a crash is read from its file."""
     strategy, scene = cutting.strategy, cutting.scene
     path = None
-    if scene.scans is not None:
-        scene.scans.mkdir(parents=True, exist_ok=True)
+    if strategy.scan.file is not None and cutting.act.number == 0:
+        path = Path(strategy.scan.file)
+    elif scene.scans is not None:
         path = scene.scans / f"strategy-{cutting.act.strategy}-step-{cutting.act.number}.scan"
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
     return (
         yield from iter_scan_sensitivity(
             cutting.model,

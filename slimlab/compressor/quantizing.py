@@ -12,14 +12,13 @@ from slimlab.compressor.scene import Facts, Scene
 from slimlab.compressor.timetable import Act
 from slimlab.errors import ArtifactError
 from slimlab.prune import ARCHITECTURE, architecture
-from slimlab.quantize import Layout, QuantConfig, install, layout_of
+from slimlab.quantize import Layout, install, layout_of
 from slimlab.quantize.calibration import calibrate
+from slimlab.quantize.quantized import weight_quantizers
 from slimlab.quantize.quantizers import ActivationQuantizer
-from slimlab.quantize.run import prepared, settled
+from slimlab.quantize.run import learn_scales, prepared, settled
 from slimlab.recipe import Quantize
 from slimlab.steps import Step
-
-OWN = ("weight", "activation", "weight_bits", "activation_bits", "include", "exclude")
 
 
 class Quantizer:
@@ -33,19 +32,26 @@ class Quantizer:
             yield Step(0, 1, "final scales")
             return settled(model), {}
         strategy = cast("Quantize", scene.recipe.strategies[act.strategy])
-        given = {name: getattr(strategy, name) for name in OWN}
-        config = QuantConfig(**given, calibration_images=strategy.calibration_images)
+        config = strategy.build()
         fresh = prepared(model, scene.task, config)
         yield from calibrate(fresh, scene.task, config)
+        if config.lsq:
+            learn_scales(fresh)
         layout = layout_of(fresh)
-        return fresh, {"layout": None if layout is None else layout.to_dict()}
+        final = [name for name, each in weight_quantizers(fresh).items() if each.settled]
+        return fresh, {"layout": None if layout is None else layout.to_dict(), "final": final}
 
     def rebuild(self, model: Layer, act: Act, facts: Facts, scene: Scene) -> Layer:
         """See `Actor.rebuild`."""
         if act.number:
             return settled(model)
         was = architecture(model)
-        install(model, Layout.from_dict(facts["layout"]))
+        layout = Layout.from_dict(facts["layout"])
+        install(model, layout)
+        if layout.config.lsq:
+            learn_scales(model)
+        for name in facts.get("final", ()):  # weights whose rounding was chosen
+            weight_quantizers(model)[name].settle()
         model.eval()
         if not hasattr(model, ARCHITECTURE):
             object.__setattr__(model, ARCHITECTURE, was)

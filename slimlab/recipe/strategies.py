@@ -6,13 +6,16 @@ to the beginning of `end_epoch`, which is the first epoch without it.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from slimlab.errors import nearest
+from slimlab.errors import SlimLabError, nearest
 from slimlab.evidence import DATA_CRITERIA
 from slimlab.importance import CRITERIA
+from slimlab.quantize import QuantConfig
+from slimlab.quantize.config import ObserverName
 from slimlab.recipe.losses import LossField
 from slimlab.recipe.parts import (
     Bits,
@@ -274,8 +277,33 @@ class Quantize(Settings):
     """Regular expression, searched for in layer names."""
     exclude: Annotated[str, Field(max_length=2000)] | None = None
     """Regular expression; layers in which it is found stay in float."""
+    layer_bits: Annotated[dict[Word, int], Field(max_length=5000)] = Field(default_factory=dict)
+    """Layer -> bits of its weight, 2 to 8; 32 for a layer that stays in float."""
     calibration_images: Annotated[int, Field(ge=0, le=10**9)] = 256
-    """Images that choose the scales at the start; all when 0."""
+    """Images that choose the static scales at the start; all when 0."""
+    observer: ObserverName = "mse"
+    """What chooses them: the largest magnitude, the mean of the batches' largest or of their
+    percentiles, the percentile of all, the least divergence, or the least squared error."""
+    percentile: float = 99.99
+    """Of `percentile` and `histogram`, 50 to 100 %."""
+    joins: bool = True
+    """Also put what meets in an addition or a concatenation on a grid."""
+    batch_norm: Literal["fold", "freeze"] = "fold"
+    """Make a BatchNorm behind a convolution part of its weights; or leave all of them layers that
+    keep their statistics."""
+    lsq: bool = False
+    """Train the scales with the weights (Esser et al. 2020, 1902.08153); needs epochs."""
+    decay: float = 0.9
+    """Of the moving average, in [0, 1)."""
+    window: Annotated[int, Field(ge=1, le=10**6)] = 1000
+    """Of `range_abs_max`: batches."""
+    equalize: bool = False
+    """Bring the channels of neighbouring layers to like ranges first (Nagel et al. 2019)."""
+    correct_bias: bool = False
+    """Take what rounding adds to the mean of each channel off the biases (the same paper)."""
+    adaround: Annotated[int, Field(ge=0, le=10**6)] = 0
+    """Steps a layer that learn which weights are rounded up (Nagel et al. 2020, 2004.10568); 0 for
+    none. Only without epochs."""
     training: TrainingSettings | None = None
     """Optimizer and learning rate of these epochs; the recipe's by default."""
 
@@ -286,13 +314,25 @@ class Quantize(Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> Quantize:
-        ScopeSettings.model_validate({"include": self.include, "exclude": self.exclude})
+        try:
+            self.build()
+        except SlimLabError as error:
+            refuse(str(error).replace("QuantConfig ", ""))
+        if self.lsq and self.last_epoch <= self.start_epoch:
+            refuse("`lsq` trains the scales, which needs epochs: give `end_epoch`.", "lsq")
+        if self.adaround and self.last_epoch > self.start_epoch:
+            refuse("`adaround` chooses the rounding once; training would undo it.", "adaround")
         if self.last_epoch < self.start_epoch:
             refuse(
                 f"`end_epoch` ({self.end_epoch}) lies before `start_epoch` ({self.start_epoch}).",
                 "end_epoch",
             )
         return self
+
+    def build(self) -> QuantConfig:
+        """Give the configuration that `quantize` takes."""
+        own = {field.name: getattr(self, field.name) for field in fields(QuantConfig)}
+        return QuantConfig(**own)
 
 
 Strategy = Annotated[Prune | Distill | Quantize | FineTune, Field(discriminator="strategy")]

@@ -18,6 +18,7 @@ from paddle.nn import Layer
 
 from slimlab.errors import WorkerError
 from slimlab.layers import Tensors, count
+from slimlab.train.launched import launched
 from slimlab.workers import Crew, Floats, Group, check_workers
 
 Parts = tuple[tuple[str, float], ...]
@@ -136,6 +137,8 @@ class Shared(Protocol):
 def working_together(trainer: Shared, workers: int, batches: Batches) -> Iterator[None]:
     """Take a training's next steps with several workers, inside the block.
 
+    In a process that `paddle.distributed.launch` started these are the processes it started.
+
     Parameters
     ----------
     trainer
@@ -150,6 +153,12 @@ def working_together(trainer: Shared, workers: int, batches: Batches) -> Iterato
     WorkerError
         When a worker dies or fails, or comes to other weights.
     """
+    group = launched()
+    if group is not None:
+        with _joined(trainer, group):
+            group.end(trainer.mark())  # all begin with the same weights
+            yield
+        return
     if workers == 1:
         yield
         return
@@ -161,25 +170,41 @@ def working_together(trainer: Shared, workers: int, batches: Batches) -> Iterato
         group.end(trainer.mark())
 
     with Crew(workers, trainer.numbers()) as crew:
-        group = crew.start(follow)
-        trainer.join(group)
-        try:
+        with _joined(trainer, crew.start(follow)):
             yield
-            group.end(trainer.mark())
-        finally:
-            trainer.join(None)
+
+
+@contextmanager
+def _joined(trainer: Shared, group: Group) -> Iterator[None]:
+    """Take steps with a group, and compare the weights at the end."""
+    trainer.join(group)
+    try:
+        yield
+        group.end(trainer.mark())
+    finally:
+        trainer.join(None)
 
 
 def check_shares(workers: int, batch_size: int, teachers: object = None) -> None:
     """Refuse a number of workers that can't be, or that leaves one without an image.
 
-    A teacher that is no layer is refused too: runtimes with threads do not outlive a fork.
+    Workers can't be asked for where `paddle.distributed.launch` has started some. A teacher that is
+    no layer is refused too, as runtimes with threads do not outlive a fork.
 
     Raises
     ------
     WorkerError
     """
     check_workers(workers)
+    group = launched()
+    if group is not None:
+        if workers not in (1, group.size):
+            msg = (
+                f"This is one of {group.size} processes that paddle.distributed.launch started, "
+                f"which train together; leave workers ({workers}) at 1."
+            )
+            raise WorkerError(msg, workers=workers)
+        workers = group.size
     if workers > batch_size:
         msg = (
             f"{workers} workers can't share a batch of {batch_size} images: give batch_size "
@@ -187,7 +212,7 @@ def check_shares(workers: int, batch_size: int, teachers: object = None) -> None
         )
         raise WorkerError(msg, workers=workers, batch_size=batch_size)
     given = teachers.values() if isinstance(teachers, Mapping) else [teachers]
-    if workers > 1 and not all(t is None or isinstance(t, Layer) for t in given):
+    if group is None and workers > 1 and not all(t is None or isinstance(t, Layer) for t in given):
         msg = (
             "A teacher that is no paddle.nn.Layer can only be asked by one process; give the layer "
             "itself, or train with workers=1."

@@ -45,6 +45,14 @@ def test_a_recipe_is_carried_out(recipe, tmp_path, capsys):
     assert len(list((tmp_path / "run" / "checkpoints").iterdir())) == 3
 
 
+def test_each_epoch_and_strategy_is_a_line(recipe, tmp_path, capsys):
+    assert cli.main(["run", str(recipe), "--checkpoint-dir", str(tmp_path / "run"), "--short"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("A strategy changed the model: ")
+    assert said[1].startswith("Epoch 1, step 4, loss ")
+    assert "metric" in said[1]
+
+
 RECIPE_VALUE = sl.Recipe.from_yaml(RECIPE)
 
 

@@ -239,6 +239,27 @@ def test_a_scan_that_was_interrupted_goes_on_from_its_file(tmp_path):
     assert sl.load_scan(scan).complete
 
 
+def test_recipes_for_one_model_share_a_scan(tmp_path):
+    shared = {**SCAN, "file": str(tmp_path / "kept" / "network.scan")}
+    first = compress(recipe(prune("budget", macs=0.3, scan=shared)), tmp_path / "one")
+    assert not (tmp_path / "one" / "scans").exists()
+    table = sl.load_scan(shared["file"])
+    assert table.complete
+    content = (tmp_path / "kept" / "network.scan").read_bytes()
+    second = recipe(prune("budget", macs=0.6, scan=shared))
+    labels = [step.label for step in sl.Compressor(second, network(), task()).iter_run()]
+    assert (tmp_path / "kept" / "network.scan").read_bytes() == content
+    alone = recipe(prune("budget", macs=0.6, scan=SCAN))
+    assert len(labels) < len(list(sl.Compressor(alone, network(), task()).iter_run()))
+    found = compress(second)
+    assert found.acted[0].facts["ratios"] == compress(alone).acted[0].facts["ratios"]
+    assert first.trial.profile.macs > found.trial.profile.macs
+    other = network()
+    other[0].weight.set_value(other[0].weight * 2)
+    with pytest.raises(sl.SlimLabError, match="scan"):
+        sl.Compressor(second, other, task()).run(progress=False)
+
+
 def test_the_model_without_training_is_only_cut():
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)

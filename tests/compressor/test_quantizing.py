@@ -33,6 +33,47 @@ def test_an_interrupted_one_ends_with_the_same_bits(activation, tmp_path):
     assert (saved(x) == whole.model(x)).all()
 
 
+def test_scales_that_are_trained_go_on_with_the_same_bits(tmp_path):
+    quantize = {"strategy": "quantize", "end_epoch": 2, "lsq": True, "observer": "kl"}
+    quantize |= {"training": {"learning_rate": 1e-2}, "layer_bits": {"4": 4}, "joins": False}
+    steps = recipe(quantize, epochs=3)
+    running = sl.Compressor(steps, network(), task(), folder=tmp_path / "run").iter_run()
+    for step in running:
+        if step.done == 6:
+            break
+    trained = {n for n, _ in sl.finish_early(running).model.named_parameters() if "scale" in n}
+    assert trained
+    again, whole = compress(steps, tmp_path / "run"), compress(steps)
+    assert same(again.model, whole.model)
+    assert not any("scale" in name for name, _ in whole.model.named_parameters()), "final by now"
+
+
+def test_chosen_rounding_is_that_of_the_function_and_outlives_a_stop(tmp_path):
+    own = {"adaround": 20, "equalize": True, "correct_bias": True, "weight_bits": 4}
+    steps = recipe({"strategy": "quantize", **own})
+    running = sl.Compressor(steps, network(), task(), folder=tmp_path / "run").iter_run()
+    for step in running:
+        if step.label.startswith("quantize: final"):
+            break
+    assert not sl.finish_early(running).complete
+    again, whole = compress(steps, tmp_path / "run"), compress(steps)
+    assert same(again.model, whole.model)
+    assert same(whole.model, sl.quantize(network(), task(), sl.QuantConfig(**own), progress=False))
+
+
+def test_what_it_is_trained_on_is_what_the_function_trains_on():
+    own = {"lsq": True, "weight_bits": 4, "activation": "range_abs_max", "batch_norm": "freeze"}
+    training = {"learning_rate": 1e-3, "optimizer": "momentum"}
+    quantize = {"strategy": "quantize", "end_epoch": 1, **own, "training": training}
+    found = compress(recipe(quantize))
+    settings = sl.FineTune(end_epoch=1, training=training).training.build()
+    expected = sl.quantize(
+        network(), task(), sl.QuantConfig(**own), epochs=1, learning_rate=1e-3, batch_size=32,
+        training=settings, progress=False,
+    )  # fmt: skip
+    assert same(found.model, expected)
+
+
 def test_what_a_recipe_exports_is_the_model_that_was_made(tmp_path):
     quantized = {"strategy": "quantize"}
     found = compress(recipe(PRUNE, quantized, export=["onnx", "onnx-int8"]), tmp_path / "run")

@@ -18,7 +18,7 @@ def test_strategies_act_in_their_epochs():
         width = event.model[0].weight.shape[0]
         seen.append((event.kind, event.record.step, width, len(event.record.parts)))
 
-    steps = {**PRUNE, "start_epoch": 1, "end_epoch": 3, "steps": 2}
+    steps = {**PRUNE, "macs": 0.55, "start_epoch": 1, "end_epoch": 3, "steps": 2}
     distill = {**DISTILL, "start_epoch": 3, "end_epoch": 4}
     compress(recipe(steps, distill, epochs=5), callbacks=[watch])
     kinds = [kind for kind, *_ in seen]
@@ -26,8 +26,8 @@ def test_strategies_act_in_their_epochs():
     assert kinds[-1] == "end"
     assert kinds.count("epoch") == 5
     assert [(step, width) for kind, step, width, _ in seen if kind == "strategy"] == [
-        (4, 7),
-        (8, 6),  # 6/8 * 6/8 of the second convolution stay: 0.6 of the whole
+        (4, 6),  # 6/8 * 6/8 of the second convolution stay: 0.6 of the whole
+        (8, 5),  # 5/8 * 5/8: 0.42 of the whole
     ]
     parts = [parts for kind, _, _, parts in seen if kind == "step"]
     assert parts == [0] * 12 + [3] * 4 + [0] * 4, "teachers are there in their epoch only"

@@ -77,7 +77,7 @@ def test_the_uniform_table(
 ) -> None:
     """PaddleSlim's uniform pruning of MobileNetV1 at 224: its 13 pointwise convolutions."""
     scope = sl.Scope(include="pointwise", types=("Conv2D",))
-    ratios = sl.uniform_ratios(mobilenet, macs=target, scope=scope)
+    ratios = sl.uniform_ratios(mobilenet, macs=target, scope=scope, tolerance=0.01)
     assert set(ratios.values()) == {ratio}
     assert len(ratios) == 13
     preview = sl.preview(mobilenet, ratios)

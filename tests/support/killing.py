@@ -22,13 +22,14 @@ EARLY = 0.2  # share of kills that come before the process has announced anythin
 @dataclass(frozen=True)
 class Life:
     """What a process that was killed had announced: numbers, one a line; whether it was over
-    before, who was killed (`"leader"`, `"other"`, `"all"`), and its last words.
+    before, who was killed (`"leader"`, `"other"`, `"all"`), its last words, and its exit code.
     """
 
     said: tuple[int, ...]
     over: bool
     victim: str = "leader"
     words: str = ""
+    code: int = -signal.SIGKILL
 
 
 class Killer:
@@ -92,7 +93,7 @@ class Killer:
         while any(map(_lives, others)):
             time.sleep(0.01)
         whole = tuple(int(line) for line in said if line.endswith("\n"))
-        return Life(whole, over, victim, words)
+        return Life(whole, over, victim, words, child.returncode)
 
     def _strike(self, child: subprocess.Popen[str]) -> tuple[str, list[psutil.Process]]:
         """Kill the process, one of its children, or all; who it was, and the children."""

@@ -43,6 +43,7 @@ class Panel(anywidget.AnyWidget):
     budget_view = traitlets.Dict().tag(sync=True)
     offer_view = traitlets.Dict().tag(sync=True)
     quant_view = traitlets.Dict().tag(sync=True)
+    pairs_view = traitlets.Dict().tag(sync=True)
     picks_view = traitlets.Dict().tag(sync=True)
     picked_view = traitlets.Dict().tag(sync=True)
     settings_view = traitlets.Dict().tag(sync=True)

@@ -55,6 +55,7 @@ class Screen:
             "run_view": (("running",), self._run),
             "comparison_view": (("comparison", "candidates"), self._comparison),
             "quant_view": (("candidates", "weights"), self._quant),
+            "pairs_view": (("candidates", "chosen", "pairing"), views.pairs_view),
             "offer_view": (("offer",), lambda s: views.offer_view(s.offer)),
             "script_view": (("script",), lambda s: asdict(s.script)),
             "curves_view": (("sensitivity",), lambda s: views.curves_view(s.sensitivity)),

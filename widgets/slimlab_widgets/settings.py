@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from slimlab import QuantConfig
 from slimlab.errors import PlanError, SlimLabError
+from slimlab_widgets.pairs import LOSSES
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Settings:
         Shares of the network that a budget removes; 0 where it is free.
     weight, weight_bits, activation_bits, layer_bits, quant_epochs
         Of quantization: as `QuantConfig` has them, and epochs of training on the grids.
+    pair_loss, pair_weight
+        What paired layers are compared by, `"attention"` or `"l2"`, and how much it counts.
     """
 
     images: int | None = 1000
@@ -51,6 +54,8 @@ class Settings:
     activation_bits: int = 8
     layer_bits: Mapping[str, int] = field(default_factory=dict)
     quant_epochs: int = 0
+    pair_loss: str = "attention"
+    pair_weight: float = 100.0
 
     @property
     def grids(self) -> QuantConfig:
@@ -89,6 +94,8 @@ class Settings:
             "uniform": 0 <= new.uniform < 1,
             "drop": new.drop >= 0,
             "quant_epochs": new.quant_epochs >= 0,
+            "pair_loss": new.pair_loss in LOSSES,
+            "pair_weight": new.pair_weight >= 0,
             **{f"remove_{name}": 0 <= share < 1 for name, share in new.budget.items()},
         }
         for name, good in checks.items():

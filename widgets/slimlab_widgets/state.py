@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
 from slimlab.errors import SlimLabError
+from slimlab_widgets.pairs import Pairing
 from slimlab_widgets.picks import Picks
 from slimlab_widgets.script import Deed, Quantized
 from slimlab_widgets.settings import Settings
@@ -105,6 +106,8 @@ class State:
         Pruned models, and the name of the one that Fine-tune and Save take.
     script
         The code or the recipe that is shown.
+    pairing
+        Layers of a student and the unpruned model that are paired; None before it was asked for.
     weights
         The model whose weights the quantization tab shows.
     trials, comparison
@@ -126,6 +129,7 @@ class State:
     comparison: Comparison | None = None
     running: Running = field(default_factory=Running)
     script: Script = field(default_factory=Script)
+    pairing: Pairing | None = None
     weights: str = BASELINE
 
     @property

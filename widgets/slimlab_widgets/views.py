@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from slimlab_widgets.jobs import Progress
     from slimlab_widgets.picks import Picks
     from slimlab_widgets.shelf import Kept
-    from slimlab_widgets.state import Candidate
+    from slimlab_widgets.state import Candidate, State
 
 Json = dict[str, Any]
 
@@ -169,6 +169,21 @@ def budget_view(graph: Graph, sensitivity: Sensitivity | None, times: TimeTable 
         "warning": times.warning,
     }
     return {"reach": reach, "times": facts}
+
+
+def pairs_view(state: State) -> Json:
+    """The layers of the chosen model and of its teacher, and which are paired."""
+    chosen = next((c for c in state.candidates if c.name == state.chosen), None)
+    possible = chosen is not None and not chosen.quantized
+    pairing = state.pairing
+    if not possible or pairing is None or pairing.name != state.chosen:
+        return {"possible": possible, "name": state.chosen}
+    rows = {
+        side: [{"layer": layer, "shape": list(shape)} for layer, shape in getattr(pairing, side)]
+        for side in ("student", "teacher")
+    }
+    pairs = [list(pair) for pair in pairing.pairs]
+    return {"possible": True, "name": pairing.name, "pairs": pairs, **rows}
 
 
 def offer_view(kept: Kept | None) -> Json:

@@ -15,8 +15,8 @@ import slimlab as sl
 from slimlab.errors import SlimLabError
 from slimlab_widgets import script, works
 from slimlab_widgets.jobs import Work, once
+from slimlab_widgets.pairing import Pairs
 from slimlab_widgets.panels import describe_history
-from slimlab_widgets.quantizing import Quantizing
 from slimlab_widgets.settings import folder_for, parse_ratios, write_ratios
 from slimlab_widgets.state import Running, Script
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from slimlab_widgets.state import Candidate
 
 
-class Workbench(Quantizing):
+class Workbench(Pairs):
     """Compress a model by hand: scan, pick, prune, fine-tune, compare, save.
 
     Show it as the last line of a cell. Long work runs beside the kernel, which stays free for other
@@ -135,7 +135,7 @@ class Workbench(Quantizing):
         if candidate.quantized:
             msg = f"'{candidate.name}' is on its grids. Fine-tune before quantizing it."
             raise SlimLabError(msg, name=candidate.name)
-        deed = works.training(candidate, asked)
+        deed = works.training(candidate, asked, self._state.pairing)
 
         def step(step: Step[Any]) -> None:
             self._update(
@@ -250,6 +250,8 @@ class Workbench(Quantizing):
             "save": self.save,
             "report": self.report,
             "quantize": self.quantize,
+            "suggest_pairs": self.suggest_pairs,
+            "pair": self.pair,
             "look_at_weights": self.look_at_weights,
             "reuse": self.reuse,
             "code": self.code,

@@ -16,6 +16,7 @@ from slimlab.allocate import Budget, allocate_budget
 from slimlab.errors import PlanError, SlimLabError
 from slimlab.steps import Step, Stopped
 from slimlab_widgets.jobs import Steps, Work
+from slimlab_widgets.pairs import Pairing
 from slimlab_widgets.script import Pruned, Quantized, Tuned
 from slimlab_widgets.settings import Settings
 from slimlab_widgets.state import BASELINE, Candidate, State
@@ -103,15 +104,21 @@ def prune(model: Layer, graph: Graph, state: State, name: str) -> Candidate:
     return Candidate(name, sl.prune(model, plan), ratios, preview, deeds=(deed,))
 
 
-def training(candidate: Candidate, settings: Settings) -> Tuned:
-    """The training that the controls describe, after those that the candidate has behind it."""
+def training(candidate: Candidate, settings: Settings, pairing: Pairing | None = None) -> Tuned:
+    """The training that the controls describe, after those that the candidate has behind it.
+
+    Pairs count where they are the candidate's own and it learns from the unpruned model.
+    """
     before = sum(deed.epochs for deed in candidate.deeds if isinstance(deed, Tuned))
     plain = Tuned(settings.epochs, settings.learning_rate, first_epoch=before)
     if not settings.teacher:
         return plain
     # Hinton et al. 2015, half and half with the task's own loss.
     soft = sl.SoftLabel(weight=0.5, student_temperature=4.0, teacher_temperature=4.0, rescale=True)
-    return replace(plain, losses=(soft,), task_weight=0.5)
+    paired: tuple[sl.DistillLoss, ...] = ()
+    if pairing is not None and pairing.name == candidate.name:
+        paired = pairing.losses(settings.pair_loss, settings.pair_weight)
+    return replace(plain, losses=(soft, *paired), task_weight=0.5)
 
 
 def tuned(candidate: Candidate, model: Layer, history: History, deed: Tuned) -> Candidate:

@@ -102,7 +102,7 @@ export class Budget {
   private drawValue(name: Resource): void {
     const { slider, value } = this.rows[name];
     const share = Number(slider.value);
-    slider.style.setProperty("--fill", `${100 * share}%`);
+    slider.style.setProperty("--fill", `${slider.disabled ? 0 : 100 * share}%`);
     const words = share > 0 && !slider.disabled ? percent(share) : "any";
     text(value, words);
     attrs(slider, { "aria-valuetext": share > 0 ? `${percent(share)} of ${NAMES[name]} removed at least` : `${NAMES[name]} are free` });

@@ -11,6 +11,8 @@ export interface Memory {
   /** The model that the quantization tab shows. */
   quantized: string;
   focus: string | null;
+  /** Whether the pairs for distillation are open. */
+  pairs: boolean;
   /** Whether the code or the recipe is open. */
   script: boolean;
   scroll: Record<string, number>;
@@ -24,7 +26,7 @@ const memories = new Map<string, Memory>();
 export function memoryOf(key: string): Memory {
   let memory = memories.get(key);
   if (!memory) {
-    memory = { tab: "layers", selected: null, axis: "macs", brushed: [], quantized: "baseline", focus: null, script: false, scroll: {}, typed: {} };
+    memory = { tab: "layers", selected: null, axis: "macs", brushed: [], quantized: "baseline", focus: null, pairs: false, script: false, scroll: {}, typed: {} };
     memories.set(key, memory);
   }
   return memory;

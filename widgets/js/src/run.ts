@@ -3,6 +3,7 @@ import { type Context, type Panel, button, field, setInput } from "./context";
 import { h, show, text } from "./dom";
 import { bytes, capital, count, fixed, metricLabel, metricName, score, seconds, whole } from "./format";
 import { LineChart } from "./linechart";
+import { Pairs } from "./pairs";
 import type { CandidateView, CandidatesView, GraphView, JobView, RunChart, SettingsView } from "./types";
 
 export class RunCharts implements Panel {
@@ -101,7 +102,7 @@ export class FineTune implements Panel {
     this.el = h("div", { class: "slim-finetune" }, candidates.el,
       h("div", { class: "slim-controls", role: "group", "aria-label": "Fine-tuning" },
         field("Epochs", this.epochs), field("Learning rate", this.rate), field("Learn from the unpruned model", this.teacher), this.start),
-      charts.el);
+      new Pairs(ctx).el, charts.el);
     ctx.watch(["settings"], () => this.settings());
     ctx.watch(["job", "candidates"], () => {
       this.start.disabled = ctx.busy || !ctx.get<CandidatesView>("candidates").rows?.length;

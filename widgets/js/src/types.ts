@@ -126,6 +126,21 @@ export interface QuantView {
   layers?: QuantLayer[];
 }
 
+/** A layer that gives maps, with channels, height and width. */
+export interface PairRow {
+  layer: string;
+  shape: number[];
+}
+
+export interface PairsView {
+  /** Whether there is a model that can learn. */
+  possible?: boolean;
+  name?: string;
+  student?: PairRow[];
+  teacher?: PairRow[];
+  pairs?: [string, string][];
+}
+
 export interface ScriptView {
   kind?: "" | "code" | "recipe";
   name?: string;
@@ -165,6 +180,8 @@ export interface SettingsView {
   weight_bits?: number;
   activation_bits?: number;
   quant_epochs?: number;
+  pair_loss?: string;
+  pair_weight?: number;
   /** Bits of single layers; those left out have the common ones. */
   layer_bits?: Record<string, number>;
 }
