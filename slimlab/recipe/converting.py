@@ -111,8 +111,8 @@ class _Conversion:
             self.data.get("compressor", self.data.get("compress_pass", {})), "compressor"
         )
         _known(main, COMPRESSOR, "compressor")
-        names = main.get("strategies") or []
-        if not isinstance(names, list) or not names:
+        names = _listed(main.get("strategies") or [], "strategies")
+        if not names:
             msg = "The file's `compressor` lists no strategies."
             raise RecipeError(msg, line=None)
         strategies = [self._strategy(str(name)) for name in names]
@@ -229,7 +229,7 @@ class _Conversion:
         return {**found, "search": search}
 
     def _distillation(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        names = values.get("distillers") or []
+        names = _listed(values.get("distillers", []), "distillers")
         losses = [loss for name in names for loss in self._losses(str(name))]
         self.notes.append(
             "Feature maps were named by variables of Paddle 1.x: put names of layers in their "
@@ -299,6 +299,13 @@ def _known(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> Non
         if key not in known:
             msg = f"PaddleSlim 1.x knew no {str(key)!r} in {where}. {nearest(str(key), known)}"
             raise RecipeError(msg, line=None, key=key)
+
+
+def _listed(value: Any, key: str) -> list[Any]:
+    if not isinstance(value, list):
+        msg = f"`{key}` is {value!r}; it must be a list."
+        raise RecipeError(msg, line=None, key=key)
+    return value
 
 
 def _number(value: Any, key: str) -> float:
