@@ -23,6 +23,7 @@ NUMBERS = {
     "selu": ("selu", {"alpha": "alpha", "scale": "scale"}),
     "softplus": ("softplus", {"beta": "beta", "threshold": "threshold"}),
     "softshrink": ("softshrink", {"lambda": "threshold"}),
+    "thresholded_relu": ("thresholded_relu", {"threshold": "threshold", "value": "value"}),
     "stanh": ("stanh", {"scale_a": "scale_a", "scale_b": "scale_b"}),
 }
 
@@ -76,6 +77,24 @@ def gelu(op: Op, net: Writer) -> None:
     """Exact, or the approximation with tanh."""
     x, y = ends(op)
     net.emit("gelu", {"X": x}, {"Out": y}, approximate=bool(op.attributes["approximate"]))
+
+
+@legacy_rule("pd_op.rrelu")
+def rrelu(op: Op, net: Writer) -> None:
+    """In evaluation mode the slope is the mean of its range."""
+    x, y = ends(op)
+    if not op.attributes["is_test"]:
+        net.refuse("its slope is random even in evaluation mode")
+    slope = (float(op.attributes["lower"]) + float(op.attributes["upper"])) / 2
+    net.emit("leaky_relu", {"X": x}, {"Out": y}, alpha=slope)
+
+
+@legacy_rule("pd_op.maxout")
+def maxout(op: Op, net: Writer) -> None:
+    """The largest of so many neighbouring channels."""
+    x, y = ends(op)
+    groups, axis = (int(op.attributes[name]) for name in ("groups", "axis"))
+    net.emit("maxout", {"X": x}, {"Out": y}, groups=groups, axis=axis)
 
 
 @legacy_rule(*twins("clip"))

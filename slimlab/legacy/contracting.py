@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from slimlab.legacy.registry import legacy_rule
-from slimlab.legacy.writer import Writer
-from slimlab.lowering.registry import ends
+from slimlab.legacy.writer import Operand, Writer
+from slimlab.lowering.registry import ends, option
 from slimlab.trace import Op
 
 
@@ -36,6 +36,14 @@ def _is_linear(op: Op, net: Writer) -> bool:
         stored = None if whole is None else net.variables.get(net.known.names[whole.id])
         return stored is not None and stored.numbers is not None
     return weight.parameter is not None
+
+
+@legacy_rule("pd_op.bilinear")
+def bilinear(op: Op, net: Writer) -> None:
+    """`x` times a matrix an output times `y`, plus the bias."""
+    x, y = ends(op)
+    inputs: dict[str, Operand] = {"X": x, "Y": op.inputs[1], "Weight": op.inputs[2]}
+    net.emit("bilinear_tensor_product", {**inputs, "Bias": option(op, 3)}, {"Out": y})
 
 
 @legacy_rule("pd_op.dot")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from slimlab.legacy.convolving import integers as whole_numbers
 from slimlab.legacy.registry import legacy_rule
-from slimlab.legacy.writer import Made, Writer
+from slimlab.legacy.writer import Made, Operand, Writer
 from slimlab.lowering.layout import is_last
 from slimlab.lowering.moving import target
 from slimlab.lowering.registry import axes_of, ends, integers, option, twins
@@ -129,6 +130,42 @@ def pad(op: Op, net: Writer) -> None:
     paddings = [int(n) for n in op.attributes["paddings"]]
     value = float(net.numbers(option(op, 1))[0])
     net.emit("pad", {"X": x}, {"Out": y}, paddings=paddings, pad_value=value)
+
+
+@legacy_rule("pd_op.channel_shuffle")
+def channel_shuffle(op: Op, net: Writer) -> None:
+    """Channels of groups, one of each in turn; the operator's older name is the better known."""
+    x, y = ends(op)
+    if is_last(op):
+        net.refuse("its channels come last")
+    net.emit("shuffle_channel", {"X": x}, {"Out": y}, group=int(op.attributes["groups"]))
+
+
+@legacy_rule("pd_op.pixel_unshuffle")
+def pixel_unshuffle(op: Op, net: Writer) -> None:
+    """Squares of pixels become runs of channels."""
+    x, y = ends(op)
+    form, factor = str(op.attributes["data_format"]), int(op.attributes["downscale_factor"])
+    net.emit("pixel_unshuffle", {"X": x}, {"Out": y}, downscale_factor=factor, data_format=form)
+
+
+@legacy_rule("pd_op.unfold", "pd_op.fold")
+def windows(op: Op, net: Writer) -> None:
+    """Windows of an image as columns, and back."""
+    x, y = ends(op)
+    names = ["kernel_sizes", "strides", "paddings", "dilations"]
+    names += ["output_sizes"] if op.short == "fold" else []
+    net.emit(op.short, {"X": x}, {"Y": y}, **whole_numbers(op, *names))
+
+
+@legacy_rule("pd_op.grid_sample")
+def grid_sample(op: Op, net: Writer) -> None:
+    """Pixels at places that a second tensor names."""
+    x, y = ends(op)
+    words = {name: str(op.attributes[name]) for name in ("mode", "padding_mode")}
+    aligned = bool(op.attributes["align_corners"])
+    inputs: dict[str, Operand] = {"X": x, "Grid": op.inputs[1]}
+    net.emit("grid_sampler", inputs, {"Output": y}, **words, align_corners=aligned)
 
 
 @legacy_rule("pd_op.pixel_shuffle")

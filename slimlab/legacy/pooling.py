@@ -38,19 +38,17 @@ def pool_with_index(op: Op, net: Writer) -> None:
     x, y = ends(op)
     if net.used(op.outputs[1]):
         net.refuse("the places of the largest elements are read")
+    # `pool2d` gives other numbers than these for adaptive windows.
+    whole = bool(op.attributes["adaptive"]) and set(image(y.shape, last=False)) == {1}
     net.emit(
-        "pool2d",
+        "max_pool2d_with_index",
         {"X": x},
-        {"Out": y},
+        {"Out": y, "Mask": net.fresh(y.shape, "int32")},
         ksize=[int(n) for n in op.attributes["kernel_size"]],
         **integers(op, "strides", "paddings"),
         ceil_mode=bool(op.attributes.get("ceil_mode", False)),
-        exclusive=True,
-        global_pooling=bool(op.attributes["global_pooling"]),
-        adaptive=bool(op.attributes["adaptive"]),
-        pooling_type="max",
-        padding_algorithm="EXPLICIT",
-        data_format="NCHW",
+        global_pooling=bool(op.attributes["global_pooling"]) or whole,
+        adaptive=bool(op.attributes["adaptive"]) and not whole,
     )
 
 

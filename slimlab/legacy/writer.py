@@ -25,7 +25,7 @@ from slimlab.trace import Op, Program, Value
 # What a slot of an operator may be given: traced values, names, arrays (which are stored).
 Operand: TypeAlias = Value | str | np.ndarray | Sequence["Value | str"] | None
 # What a slot may make: traced values, or a shape of a float32 variable of the rule's own.
-Made: TypeAlias = Value | Sequence[Value] | tuple[int, ...]
+Made: TypeAlias = Value | Sequence[Value] | tuple[int, ...] | str
 
 
 class Writer:
@@ -198,6 +198,8 @@ class Writer:
         return tuple(self.name(each) for each in operand)
 
     def _made(self, output: Made) -> tuple[str, ...]:
+        if isinstance(output, str):
+            return (output,)
         if isinstance(output, Value):
             output = (output,)
         if output and not isinstance(output[0], Value):
