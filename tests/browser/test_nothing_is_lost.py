@@ -16,7 +16,7 @@ CELL = (
     "bench = slw.Workbench(sl.load_model('resnet20', task), task)\n"
     "bench"
 )
-LONG = "0.009:0.9:0.009"  # 1,200 cells: there is time to reload the page, and to open a second one
+LONG = "0.009:0.9:0.009"  # 1,200 cells: there is time to restart in the middle
 RESTART = """async () => {
     const session = window.jupyterapp.shell.currentWidget.sessionContext;
     await session.restartKernel();
@@ -34,9 +34,9 @@ def bench(lab) -> Bench:
 
 
 def running(bench: Bench) -> None:
-    expect(bench.job).to_have_attribute("data-status", "running", timeout=30 * SECONDS)
+    expect(bench.job).to_have_attribute("data-status", "running", timeout=60 * SECONDS)
     counts = bench.root.locator(".slim-counts")
-    expect(counts).to_have_text(re.compile(r"[\d,]+ / 430,800 images"), timeout=60 * SECONDS)
+    expect(counts).to_have_text(re.compile(r"[\d,]+ / [\d,]+ (images|steps)"), timeout=60 * SECONDS)
 
 
 def done_so_far(bench: Bench) -> int:
@@ -44,19 +44,25 @@ def done_so_far(bench: Bench) -> int:
 
 
 def test_a_reload_and_a_second_tab_show_the_running_job_again(lab, bench):
-    bench.scan(LONG, images=359)
+    bench.open("Scan and pick")
+    bench.button("Set uniform").click()
+    bench.button("Prune").click()
+    bench.finished("Pruned 'uniform 0.50'")
+    bench.open("Fine-tune")
+    bench.root.get_by_label("Epochs").fill("1000")  # over long after this test
+    bench.button("Fine-tune").click()
     running(bench)
-    expect(bench.curves.nth(2)).to_be_attached(timeout=60 * SECONDS)
+    loss = '[data-panel="tune"] [data-chart="loss"]'
+    expect(bench.root.locator(loss)).not_to_have_attribute("data-points", "0")
     lab.save()
     before = done_so_far(bench)
     lab.page.reload()
-    lab.page.wait_for_selector(".jp-Notebook")
+    lab.page.wait_for_selector(".jp-Notebook", timeout=90 * SECONDS)
     again = Bench(lab.page)
     expect(again.root).to_be_visible(timeout=180 * SECONDS)
     running(again)
     assert done_so_far(again) >= before
-    again.open("Scan and pick")
-    expect(again.curves.nth(2)).to_be_attached(timeout=30 * SECONDS)
+    expect(again.root.locator(loss)).not_to_have_attribute("data-points", "0")
 
     # A second tab on the same notebook: one bench, seen twice.
     other_page = lab.page.context.new_page()
@@ -65,12 +71,11 @@ def test_a_reload_and_a_second_tab_show_the_running_job_again(lab, bench):
     expect(other.root).to_be_visible(timeout=180 * SECONDS)
     running(other)
     other.button("Stop").click()
-    expect(again.job).to_have_attribute("data-status", "stopped", timeout=10 * SECONDS)
+    expect(again.job).to_have_attribute("data-status", "stopped", timeout=30 * SECONDS)
     other.open("Scan and pick")
-    other.root.get_by_label("Uniform ratio").fill("0.5")
+    other.root.get_by_label("Uniform ratio").fill("0.25")
     other.button("Set uniform").click()
-    expect(again.row("stem")).to_have_attribute("data-ratio", "0.5")
-    again.confirmed()
+    expect(again.row("stem")).to_have_attribute("data-ratio", "0.25", timeout=30 * SECONDS)
     other_page.close()
 
 
