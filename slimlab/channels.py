@@ -46,10 +46,11 @@ class Channels:
         self.written: set[str] = set()
         self.products: list[Product] = []
         self.unusual = False
+        self.guessed = False  # a number was taken for another tensor's size
         self._program = program
         self._count = 0
         self._starts: list[int] = []
-        self._order: list[Axis] = []
+        self._order: list[Axis | None] = []
         self._values: dict[int, Labels] = {}
         self._zeros: dict[int, tuple[bool, ...]] = {}
         self._lists: dict[int, tuple[Value, ...]] = {}
@@ -195,7 +196,35 @@ class Channels:
         if atoms is not None and atoms.size:
             self._frozen.append((atoms, reason))
 
-    def assume(self, op: Op, atoms: Atoms | None, reason: str, size: int | None = None) -> None:
+    def fresh(self, size: int) -> Atoms:
+        """Atoms for an axis of no parameter, which is as long as it is asked to be."""
+        made = np.arange(self._count, self._count + size)
+        self._starts.append(self._count)
+        self._order.append(None)
+        self._count += size
+        return made
+
+    def guess(self, op: Op, atoms: Atoms | None, reason: str, numbers: Sequence[int]) -> None:
+        """Allow channels to go if these numbers are sizes of other tensors, and shrink with them.
+
+        A number that stands in the line of code, or is wrong in a rehearsal, keeps them.
+        """
+        if atoms is None or self.is_written(op, numbers):
+            self.freeze(atoms, reason)
+            return
+        self.guessed = True
+        part = "-".join(map(str, numbers))
+        self.assume(op, atoms, reason, part=part)
+
+    def assume(
+        self,
+        op: Op,
+        atoms: Atoms | None,
+        reason: str,
+        size: int | None = None,
+        *,
+        part: str = "",
+    ) -> None:
         """Allow channels to go unless the forward turns out to have a size written into it.
 
         Parameters
@@ -208,11 +237,13 @@ class Channels:
             What is wrong when it was written down.
         size
             The number, if known: when the line of code holds it, no trial is needed.
+        part
+            Tells assumptions of one line apart.
         """
-        if atoms is None:
+        if atoms is None or not atoms.size:
             return
         line, _ = op.source
-        key = f"{op.short} {line} {re.sub(r'_[0-9]+', '', op.where)}"
+        key = f"{op.short} {line} {re.sub(r'_[0-9]+', '', op.where)}{part}"
         place = f" ({line})" if line else ""
         self.assumptions.append(Assumption(key, atoms, f"{reason}{place}"))
         # Small numbers stand in many lines by chance, as factors and axes.

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from paddle import Tensor
 from paddle.nn import Layer
 
@@ -76,6 +77,7 @@ def settle(model: Layer, channels: Channels, rehearsal: Rehearsal) -> Builder:
     )
     groups = builder.groups
     in_doubt = bool(doubtful) or rehearsal.whole or channels.unusual
+    rehearsal.suspicious = channels.guessed
     if not groups or not in_doubt or not rehearsal.failure(groups):
         return builder
 
@@ -145,9 +147,16 @@ class Builder:
         self.channel = solution.component[atoms] if len(atoms) else atoms
 
     def is_free(self, atoms: Indices) -> bool:
-        """Whether any of these atoms may go."""
-        own = atoms[atoms >= 0]
-        return bool((self.solution.reason[self.solution.component[own]] < 0).any())
+        """Whether any of these atoms may go, and a parameter with it."""
+        own = self.solution.component[atoms[atoms >= 0]]
+        return bool(((self.solution.reason[own] < 0) & self._held[own]).any())
+
+    @cached_property
+    def _held(self) -> NDArray[np.bool_]:
+        """For each channel, whether a parameter has an index of it."""
+        held = np.zeros(len(self.solution.reason), bool)
+        held[self.channel] = True
+        return held
 
     @cached_property
     def groups(self) -> tuple[ChannelGroup, ...]:

@@ -16,6 +16,7 @@ from paddle.nn import Layer
 
 from slimlab.errors import PlanError, nearest
 from slimlab.graph import ChannelGroup, Member
+from slimlab.layers import is_trainable
 
 Array = NDArray[np.float64]
 
@@ -171,18 +172,18 @@ def checked(name: str, group: ChannelGroup, scores: Array) -> Array:
 def group_weights(model: Layer, group: ChannelGroup) -> GroupWeights:
     """Collect what a criterion sees of a group."""
     tensors = model.state_dict()
-    filters, scales = [], []
+    filters, scales, others = [], [], []
     for member in group.members:
-        is_weight = member.role == "out"
-        is_scale = member.role == "along" and member.parameter.endswith(".weight")
-        if not is_weight and not is_scale:
-            continue
         value = np.asarray(tensors[member.parameter].numpy(), dtype=np.float64)
-        if is_weight and value.ndim > 1:
-            filters.append(_by_channel(value, member))
-        elif is_scale and value.ndim == 1:
-            scales.append(_by_channel(value, member)[:, 0])
-    return GroupWeights(group.name, tuple(filters), tuple(scales))
+        own = _by_channel(value, member)
+        if member.role == "out" and value.ndim > 1:
+            filters.append(own)
+        elif member.role == "along" and value.ndim == 1 and member.parameter.endswith(".weight"):
+            scales.append(own[:, 0])
+        elif member.role != "in" and is_trainable(tensors[member.parameter]):
+            others.append(own)
+    # Channels that no filter makes, such as a bank of filters computed from two numbers each.
+    return GroupWeights(group.name, tuple(filters or others), tuple(scales))
 
 
 def _by_channel(value: Array, member: Member) -> Array:

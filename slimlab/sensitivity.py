@@ -26,6 +26,25 @@ _FACTS = (
     *("layers", "ratios", "baseline", "metric", "unit", "criterion", "images"),
     *("higher_is_better", "runtime", "recalibrate_bn"),
 )
+BITS = "bits"  # what the criterion of a scan of bits begins with
+FLOAT_BITS = 32
+
+
+def ratio_of_bits(bits: int) -> float:
+    """The share of a weight's 32 bits that is removed: a scan of bits has these as its ratios.
+
+    Examples
+    --------
+    >>> from slimlab.sensitivity import bits_of_ratio, ratio_of_bits
+    >>> ratio_of_bits(8), bits_of_ratio(0.875)
+    (0.75, 4)
+    """
+    return 1 - bits / FLOAT_BITS
+
+
+def bits_of_ratio(ratio: float) -> int:
+    """The bits that are left: the reverse of `ratio_of_bits`."""
+    return round((1 - ratio) * FLOAT_BITS)
 
 
 @dataclass(frozen=True)

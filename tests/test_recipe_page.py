@@ -36,7 +36,7 @@ def test_its_recipes_can_be_read_and_written(text):
 def test_what_it_says_of_1x_names_keys_that_there_are():
     known = set(re.findall(r"^\| `(\w+)`", recipe_page.page_keys(), flags=re.MULTILINE))
     known |= {"uniform", "sensitivity", "auto", "fsp", "l2", "soft_label", "prune", "quantize"}
-    known |= {"method", "--checkpoint-dir"}
+    known |= {"method", "--checkpoint-dir", "NAME", "true", "Compressor(teachers=", ")"}
     table = TEXT.partition("| 1.x | here |")[2].partition("\n\n")[0]
     for row in table.splitlines()[2:]:
         here = row.split(" | ")[1]

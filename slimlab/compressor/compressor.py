@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from slimlab.compressor.checkpoints import Checkpoints, State
 from slimlab.compressor.outputs import MODEL, NUMBERS, Compression, write_outputs
 from slimlab.compressor.run import Run
 from slimlab.compressor.scene import MODELS, Scene, model_of, task_of
+from slimlab.compressor.taught import check_teachers
+from slimlab.distill.distiller import Teacher
 from slimlab.errors import ArtifactError, RecipeError, SlimLabWarning
 from slimlab.export import FORMATS, ExportReport, iter_export
-from slimlab.recipe import Distill, Recipe, load_recipe
+from slimlab.recipe import Recipe, load_recipe
 from slimlab.scan.setup import fingerprint
 from slimlab.steps import Step, Stopped, drain
 from slimlab.store import remove_left_overs
@@ -52,6 +54,9 @@ class Compressor:
         ``folder/result`` when None and there is a folder.
     callbacks
         Functions that are told of every `slimlab.train.Event`, in this process.
+    teachers
+        Models of your own that the recipe's distillation learns from, by the names that it gives
+        them (`given: true`).
     workers
         Processes that train together, as in `fine_tune`; this one does all else. A run may go on
         with another number of them.
@@ -80,7 +85,7 @@ class Compressor:
     True
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a file can't hold comes beside it
         self,
         recipe: Recipe | str | Path,
         model: Layer | None = None,
@@ -89,6 +94,7 @@ class Compressor:
         folder: str | Path | None = None,
         output: str | Path | None = None,
         callbacks: Sequence[Callback] = (),
+        teachers: Mapping[str, Teacher] | None = None,
         workers: int = 1,
     ) -> None:
         self.recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
@@ -97,7 +103,8 @@ class Compressor:
         self._output = default if output is None else Path(output)
         _check_possible(self.recipe, self._output)
         check_shares(workers, self.recipe.batch_size)
-        _check_teachers(self.recipe, workers)
+        self._teachers = dict(teachers or {})
+        check_teachers(self.recipe, self._teachers, workers)
         self._callbacks, self._workers = tuple(callbacks), workers
         self.task = task if task is not None else _task(self.recipe)
         self.model = model if model is not None else _model(self.recipe, self.task)
@@ -140,7 +147,7 @@ class Compressor:
         group = launched()
         writes = group is None or group.rank == 0  # of launched processes one
         scans = self._folder / SCANS if self._folder is not None and writes else None
-        scene = Scene(self.recipe, self.task, self.model, scans)
+        scene = Scene(self.recipe, self.task, self.model, scans, self._teachers)
         if self._output is not None:
             remove_left_overs(self._output, (MODEL, NUMBERS, *self.recipe.export))
         checkpoints, identity = None, {}
@@ -148,6 +155,11 @@ class Compressor:
             keep = self.recipe.checkpoint.keep
             checkpoints = Checkpoints(self._folder / CHECKPOINTS, keep, writes=writes)
             identity = {"model": fingerprint(self.model), "task": self.task.fingerprint()}
+            identity |= {
+                f"teacher {name}": fingerprint(model)
+                for name, model in self._teachers.items()
+                if isinstance(model, Layer)
+            }
         run = Run(scene, self._callbacks, checkpoints, identity, workers=self._workers)
         notes = self._resume(run, checkpoints, identity)
         if group is not None:
@@ -229,19 +241,6 @@ def _check_possible(recipe: Recipe, output: Path | None) -> None:
         raise RecipeError(msg, export=recipe.export)
 
 
-def _check_teachers(recipe: Recipe, workers: int) -> None:
-    """Refuse teachers that several workers can't ask."""
-    for place, strategy in enumerate(recipe.strategies):
-        teachers = strategy.teachers.items() if isinstance(strategy, Distill) else ()
-        for name, teacher in teachers:
-            if workers > 1 and teacher.runtime != "paddle":
-                msg = (
-                    f"Teacher {name!r} of strategy {place} runs on {teacher.runtime}, which "
-                    f"{workers} workers can't share; say `runtime: paddle`, or train with 1 worker."
-                )
-                raise RecipeError(msg, strategy=place, teacher=name, workers=workers)
-
-
 def _task(recipe: Recipe) -> Task:
     if recipe.task is None:
         msg = "The recipe names no task; add `task: {name: ...}` to it, or give task=."
@@ -260,7 +259,8 @@ def _model(recipe: Recipe, task: Task) -> Layer:
 def _check_identity(state: State, identity: dict[str, str], folder: Path) -> None:
     for what, mine in identity.items():
         if state.identity.get(what) != mine:
-            named = {"model": "another model (or other weights)", "task": "other data"}[what]
+            words = {"model": "another model (or other weights)", "task": "other data"}
+            named = words.get(what, f"another {what} (or other weights)")
             msg = (
                 f"The checkpoints in {folder} belong to {named}. Begin with what they were made "
                 "with, or give another folder."

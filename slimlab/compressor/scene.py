@@ -52,6 +52,8 @@ class Scene:
         The model as it was before the first strategy; nobody changes it.
     scans
         A folder for scan files; None where nothing is kept.
+    teachers_given
+        Those that a script handed over, by name.
     acted
         What was done before.
     """
@@ -60,6 +62,7 @@ class Scene:
     task: Task
     original: Layer
     scans: Path | None = None
+    teachers_given: Mapping[str, Teacher] = field(default_factory=dict)
     acted: tuple[Acted, ...] = field(default=())
 
     def facts(self, strategy: int, number: int = 0) -> Facts | None:
@@ -74,12 +77,16 @@ class Scene:
         found: dict[str, Teacher] = {}
         for place, (name, source) in enumerate(strategy.teachers.items()):
             with drawing(self.recipe.seed, MODELS, 1 + place):
-                found[name] = self._teacher(source)
+                found[name] = self._teacher(name, source)
         return found
 
-    def _teacher(self, source: TeacherSource) -> Teacher:
-        model: Teacher = self.original if source.original else model_of(source, self.task)
-        if source.runtime == "paddle":
+    def _teacher(self, name: str, source: TeacherSource) -> Teacher:
+        model: Teacher
+        if source.given:
+            model = self.teachers_given[name]
+        else:
+            model = self.original if source.original else model_of(source, self.task)
+        if source.runtime == "paddle" or not isinstance(model, Layer):
             return model
         return fast_teacher(model, self.task.example, runtime=source.runtime)
 

@@ -51,13 +51,19 @@ class TeacherSource(ModelSource):
 
     original: bool = False
     """The model as it was before the first strategy."""
+    given: bool = False
+    """One that a script hands over: `Compressor(..., teachers={NAME: model})`."""
     runtime: Literal["paddle", "onnxruntime", "openvino"] = "paddle"
     """What runs it; others than `paddle` are several times faster, and give logits only."""
 
     @model_validator(mode="after")
     def _one_source(self) -> TeacherSource:
-        if [self.name is not None, self.artifact is not None, self.original].count(True) != 1:
-            refuse("A teacher is a name, an artifact, or `original: true`; give exactly one.")
+        named = (self.name is not None, self.artifact is not None)
+        if sum((*named, self.original, self.given)) != 1:
+            refuse(
+                "A teacher is a name, an artifact, `original: true` or `given: true`; give exactly "
+                "one."
+            )
         return self
 
 

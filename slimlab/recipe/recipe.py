@@ -123,7 +123,7 @@ class Recipe(Settings):
             known one), a value that can't be used, or strategies that can't be combined; with the
             line as attribute where there is one.
         """
-        text, name = _text_of(source)
+        text, name = text_of(source)
         try:
             document = read_yaml(text)
         except RecipeError as error:
@@ -203,8 +203,8 @@ def load_recipe(name: str | Path) -> Recipe:
     return Recipe.from_yaml(known[name])
 
 
-def _text_of(source: str | Path) -> tuple[str, str]:
-    """Give a recipe's text, and the name of its file or nothing."""
+def text_of(source: str | Path) -> tuple[str, str]:
+    """Give a text or a file's, and the name of the file or nothing."""
     if not isinstance(source, Path):
         one_line = "\n" not in source and len(source) < 4096
         if not (one_line and source.endswith((".yaml", ".yml"))):

@@ -14,6 +14,7 @@ from slimlab.rules import (
     pieces,
     quantizing,
     reducing,
+    writing,
 )
 from slimlab.rules.registry import RULES, channel_rule, freeze_inputs, tensors, tie, unknown
 from slimlab.rules.walk import walk
@@ -21,4 +22,4 @@ from slimlab.rules.walk import walk
 __all__ = ["RULES", "channel_rule", "freeze_inputs", "tensors", "tie", "unknown", "walk"]
 
 # Each of these modules registers its rules when it is imported.
-_THEMES = (contracting, elementwise, layers, moving, norms, pieces, quantizing, reducing)
+_THEMES = (contracting, elementwise, layers, moving, norms, pieces, quantizing, reducing, writing)

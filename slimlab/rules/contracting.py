@@ -46,9 +46,10 @@ def matmul(op: Op, channels: Channels) -> None:
         axis = right.index("n")
         channels.consumes(weight, 1 - axis, "linear")
         channels.produces(weight, axis, "linear")
-        channels.count_macs(weight, math.prod(x.shape[1:-1]), y.shape)
-    else:
-        _count(op, channels, operands)
+        if all(along is None for along in channels.labels(x)[1:-1]):
+            channels.count_macs(weight, math.prod(x.shape[1:-1]), y.shape)
+            return
+    _count(op, channels, operands)
 
 
 @channel_rule("pd_op.einsum")
@@ -71,26 +72,26 @@ def einsum(op: Op, channels: Channels) -> None:
     contract(op, channels, operands, Operand(y, kept))
     weight = values[-1]
     if len(values) == 2 and channels.source(weight):
-        _linear_like(channels, operands, kept, y)
+        _linear_like(op, channels, operands, Operand(y, kept))
     else:
         _count(op, channels, operands)
 
 
-def _linear_like(channels: Channels, operands: list[Operand], kept: str, y: Value) -> None:
+def _linear_like(op: Op, channels: Channels, operands: list[Operand], output: Operand) -> None:
     """An einsum with a weight: what it makes, and what it costs an element of the weight."""
     x, weight = operands
     made = [n for n, letter in enumerate(weight.letters) if letter not in x.letters]
     for axis, letter in enumerate(weight.letters):
         if axis in made:
             channels.produces(weight.value, axis, "linear")
-        elif letter not in kept:
+        elif letter not in output.letters:
             channels.consumes(weight.value, axis, "linear")
-    each = [
-        size
-        for n, (size, letter) in enumerate(zip(x.value.shape, x.letters, strict=True))
-        if n and letter not in weight.letters
-    ]
-    channels.count_macs(weight.value, math.prod(each), y.shape)
+    others = [n for n, letter in enumerate(x.letters) if n and letter not in weight.letters]
+    if any(channels.labels(x.value)[n] is not None for n in others):
+        _count(op, channels, operands)  # each element is used more or less often
+    else:
+        each = math.prod(x.value.shape[n] for n in others)
+        channels.count_macs(weight.value, each, output.value.shape)
 
 
 def contract(op: Op, channels: Channels, operands: list[Operand], output: Operand) -> None:

@@ -6,7 +6,14 @@ from collections.abc import Callable
 
 from slimlab.channels import Channels
 from slimlab.constraints import Atoms
-from slimlab.rules.registry import channel_rule, freeze_inputs, named, tensors, unknown
+from slimlab.rules.registry import (
+    channel_rule,
+    follows,
+    freeze_inputs,
+    named,
+    tensors,
+    unknown,
+)
 from slimlab.trace import Op, Value
 
 # fmt: off
@@ -101,9 +108,9 @@ def binary(op: Op, channels: Channels) -> None:
     together(op, channels, [a, b], y)
 
 
-@channel_rule(*named(("where",)))
+@channel_rule(*named(("where", "masked_fill")))
 def where(op: Op, channels: Channels) -> None:
-    """Condition and both sides are of one size."""
+    """Condition and both sides, or what is filled in, are broadcast against each other."""
     inputs, y = tensors(op)
     together(op, channels, inputs, y)
 
@@ -163,9 +170,14 @@ def aligned(value: Value, channels: Channels, y: Value) -> list[tuple[int, Atoms
 def constant(op: Op, channels: Channels) -> None:
     """Makes a tensor of fixed size."""
     y = op.outputs[0]
-    if y is not None and "value" in op.attributes:
+    if y is None:
+        return
+    if "value" in op.attributes:
         value = op.attributes["value"]
         channels.set_constant(y, value if isinstance(value, (list, tuple)) else (value,))
+    if op.short in {"full", "full_"} and len(y.shape) > 1:
+        # One number everywhere, as long as the code says: perhaps as another tensor.
+        channels.set(y, [follows(op, channels, size) for size in y.shape])
 
 
 @channel_rule("pd_op.full_like", "pd_op.full_like_")

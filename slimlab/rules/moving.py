@@ -13,8 +13,8 @@ from slimlab.trace import Op, Shape, Value
 
 SPATIAL = (
     "pool2d", "pool3d", "max_pool2d_with_index", "max_pool3d_with_index", "lp_pool2d", "pad3d",
-    "pad", "bilinear_interp", "nearest_interp", "bicubic_interp", "linear_interp",
-    "trilinear_interp", "temporal_shift", "grid_sample",
+    "bilinear_interp", "nearest_interp", "bicubic_interp", "linear_interp",
+    "trilinear_interp", "temporal_shift", "grid_sample", "unpool", "unpool3d",
 )  # fmt: skip
 RESHAPES = ("reshape", "flatten", "squeeze", "unsqueeze", "view_shape")
 
@@ -27,8 +27,12 @@ def spatial(op: Op, channels: Channels) -> None:
     if len(x.shape) != len(y.shape) or op.short == "temporal_shift":
         unknown(op, channels)
         return
-    for extra in inputs[1:]:  # sizes, paddings, or the grid to sample at
-        channels.freeze_value(extra, f"tells {op.short} where to read")
+    for extra in inputs[1:]:  # sizes, paddings, the grid to sample at, or places in a channel
+        if op.short.startswith("unpool") and extra.shape == x.shape:
+            for a, b in zip(channels.labels(x), channels.labels(extra), strict=True):
+                channels.couple(a, b, "unpool of a tensor of fixed size")
+        else:
+            channels.freeze_value(extra, f"tells {op.short} where to read")
     last = not op.attributes.get("data_format", "NCHW").startswith("NC")
     axis = len(x.shape) - 1 if last else 1
     labels: list[Atoms | None] = []
@@ -41,6 +45,28 @@ def spatial(op: Op, channels: Channels) -> None:
     for output in op.outputs:
         if output is not None and output.shape == y.shape:
             channels.set(output, labels, zeros=flags if output is y else None)
+
+
+@channel_rule("pd_op.pad")
+def pad(op: Op, channels: Channels) -> None:
+    """What is added at the ends of an axis is of fixed size, between it lies what was there."""
+    (x, *value), y = tensors(op)
+    added = [int(n) for n in op.attributes["paddings"]]
+    known = channels.constant(value[0]) if value else (0,)
+    labels: list[Atoms | None] = list(channels.labels(x))
+    for axis, along in enumerate(labels):
+        before, after = added[2 * axis : 2 * axis + 2]
+        if along is None or not (before or after):
+            continue
+        if min(before, after) < 0:
+            channels.freeze(along, "pad cuts these channels")
+            labels[axis] = None
+            continue
+        channels.assume(op, along, "padded by a number that depends on it", part="pad")
+        ends = (np.full(before, FIXED), along, np.full(after, FIXED))
+        labels[axis] = np.concatenate(ends).astype(np.int64)
+    keeps = known is not None and not any(known)
+    channels.set(y, labels, zeros=[keeps and flag for flag in channels.zeros(x)])
 
 
 @channel_rule(*named(RESHAPES))

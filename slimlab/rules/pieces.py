@@ -11,7 +11,15 @@ import numpy as np
 
 from slimlab.channels import Channels
 from slimlab.constraints import Atoms
-from slimlab.rules.registry import axes_of, channel_rule, freeze_inputs, named, tensors, tie
+from slimlab.rules.registry import (
+    axes_of,
+    channel_rule,
+    follows,
+    freeze_inputs,
+    named,
+    tensors,
+    tie,
+)
 from slimlab.trace import Op, Value
 
 
@@ -70,7 +78,7 @@ def split(op: Op, channels: Channels) -> None:
             if len(set(lengths)) == 1:
                 channels.assume(op, part, why, length)
             elif length > 0:
-                channels.freeze(part, why)
+                channels.guess(op, part, why, [length])
     _set_parts(channels, x, y, axis, sizes)
 
 
@@ -112,7 +120,7 @@ def cut_out(op: Op, channels: Channels) -> None:
     for axis, start, end in zip(axes, first, last, strict=True):
         along = labels[axis]
         if along is not None:
-            labels[axis] = _slice(op, channels, along, (start, end), dropped=axis in dropped)
+            labels[axis] = part_of(op, channels, along, (start, end), dropped=axis in dropped)
     zeros = channels.zeros(x)
     rest = [axis for axis in range(len(labels)) if axis not in dropped]
     if len(rest) != len(y.shape):  # a single element, kept as a vector of one
@@ -121,33 +129,36 @@ def cut_out(op: Op, channels: Channels) -> None:
     channels.set(y, [labels[n] for n in rest], zeros=[zeros[n] for n in rest])
 
 
-def _slice(
-    op: Op, channels: Channels, along: Atoms, bounds: tuple[int, int], *, dropped: bool
+def part_of(
+    op: Op, channels: Channels, along: Atoms, bounds: tuple[int, int], *, dropped: bool = False
 ) -> Atoms | None:
+    """The channels between two bounds; those that a bound counts stay, or shrink with it."""
     size = len(along)
-    start, end = (min(size, b + size if b < 0 else b) for b in bounds)
+    start, end = (min(size, max(0, b + size if b < 0 else b)) for b in bounds)
     part = along[start:end]
+    why = "sliced at a bound written into the forward"
     if (start, end) == (0, size):
         if bounds[1] == size:
-            channels.assume(op, along, "sliced at a bound written into the forward", size)
+            channels.assume(op, along, why, size)
         return along
     length = end - start
     even = length > 1 and size % length == 0 and start % length == 0 and not dropped
     if even and bounds[0] >= 0 and not channels.is_written(op, [b for b in bounds if 0 < b < size]):
         tie(channels, along.reshape(-1, length).T)
-        channels.assume(op, along, "sliced at a bound written into the forward", length)
+        channels.assume(op, along, why, length)
         return part
-    why = "sliced at a bound written into the forward"
     # A bound counted from the front holds when nothing before it goes; from the back, after it.
     open_end = bounds[1] >= 2**30 or (bounds[1] == size and bounds[0] < 0)
-    if bounds[0] < 0:
-        channels.freeze(along[start:], why)
-    elif open_end or bounds[1] < 0:
-        channels.freeze(along[:start], why)
-    else:
-        channels.freeze(along[:end], why)
+    counted = [along[:start]] if bounds[0] >= 0 else [along[start:]]
     if bounds[0] >= 0 and bounds[1] < 0:
-        channels.freeze(along[end:], why)
+        counted.append(along[end:])
+    elif bounds[0] >= 0 and not open_end:
+        counted.append(part)
+    for atoms in counted:
+        if dropped or length < 2:
+            channels.freeze(atoms, why)
+        else:
+            channels.guess(op, atoms, why, [abs(b) for b in bounds if b and abs(b) < 2**30])
     return None if dropped else part
 
 
@@ -178,17 +189,48 @@ def expand(op: Op, channels: Channels) -> None:
     written = channels.constant(others[0]) if others else None
     labels: list[Atoms | None] = [*[None] * missing, *channels.labels(x)]
     flags = [False] * missing + list(channels.zeros(x))
+    like = channels.labels(others[0]) if op.short == "expand_as" and others else None
+    sizes = [1] * missing + list(x.shape)
     for axis, along in enumerate(labels):
-        if along is not None and op.short == "expand_as" and others:
-            labels[axis] = channels.couple(along, channels.labels(others[0])[axis], "expand_as")
-        elif along is not None and (written is None or written[axis] > 0):
-            size = None if written is None else written[axis]
+        grows = sizes[axis] == 1 and y.shape[axis] > 1
+        flags[axis] = flags[axis] and not grows
+        if like is not None:
+            labels[axis] = like[axis] if grows else channels.couple(along, like[axis], "expand_as")
+            continue
+        size = None if written is None else written[axis]
+        if grows and (size is None or size > 0):
+            labels[axis] = follows(op, channels, y.shape[axis])
+        elif along is not None and (size is None or size > 0):
             channels.assume(op, along, "expanded to a size written into the forward", size)
-        elif axis >= missing and x.shape[axis - missing] == 1:
-            flags[axis] = False
-            if op.short == "expand_as" and others:
-                channels.freeze(channels.labels(others[0])[axis], "expand_as of a fixed tensor")
     channels.set(y, labels, zeros=flags)
+
+
+@channel_rule("pd_op.broadcast_tensors")
+def broadcast(op: Op, channels: Channels) -> None:
+    """Every tensor of a list gets the shape of all together."""
+    inputs, y = tensors(op)
+    values = channels.items(inputs[0])
+    rank = max(len(value.shape) for value in values)
+    labels: list[Atoms | None] = [None] * rank
+    for axis in range(rank):
+        sides = [
+            (value.shape[axis - rank], channels.labels(value)[axis - rank])
+            for value in values
+            if len(value.shape) >= rank - axis
+        ]
+        wide = [atoms for size, atoms in sides if size != 1]
+        labels[axis] = wide[0] if wide else None
+        for atoms in wide[1:]:
+            labels[axis] = channels.couple(labels[axis], atoms, "broadcast with a fixed tensor")
+    parts = []
+    for value in values:
+        missing = rank - len(value.shape)
+        zero = [False] * missing + [
+            flag and size != 1
+            for flag, size in zip(channels.zeros(value), value.shape, strict=True)
+        ]
+        parts.append((tuple(labels), tuple(zero)))
+    channels.set_parts(y, parts)
 
 
 @channel_rule("pd_op.tile")

@@ -73,6 +73,16 @@ def tie(channels: Channels, table: Atoms) -> Atoms:
     return np.ascontiguousarray(table[:, 0])
 
 
+def follows(op: Op, channels: Channels, size: int) -> Atoms | None:
+    """An axis of one and the same number, made as long as the code says: other channels' size?"""
+    if size == 1 or channels.is_written(op, [size]):
+        return None
+    made = channels.fresh(size)
+    channels.guessed = True
+    channels.assume(op, made, f"{op.short} is given its size as a number", part=str(size))
+    return made
+
+
 def axes_of(op: Op, channels: Channels, rank: int, position: int = 1) -> tuple[int, ...] | None:
     """The axes an operator works on, from its `axis` attribute or operand; None if not known."""
     given = op.attributes.get("axis", op.attributes.get("axes"))

@@ -15,7 +15,8 @@ SHARES = json.loads((Path(__file__).parent / "shares.json").read_text(encoding="
 # One of each kind that found a mistake once; all the others are run by `make test-all`.
 FAST = {
     "resnet_option_a", "resnest", "darts_mixed_op", "rexnet", "fasternet", "condconv", "octave",
-    "spatial_transformer", "bottleneck_transformer", "vit_by_views", "maxvit", "hornet",
+    "spatial_transformer", "bottleneck_transformer", "vit_by_views", "maxvit", "hornet", "sinc_net",
+    "linformer", "skeleton_graph", "state_space", "pix2pix", "feature_pyramid_retinanet", "gpt",
 }  # fmt: skip
 CASES = [
     pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in sorted(NETWORKS)

@@ -20,7 +20,7 @@ RELATIVE = 1e-4
 FROZEN = {
     "argmax", "bilinear", "cumulative sum", "divide by zero", "gather", "group norm, one group",
     "gru", "layer norm by hand", "local response norm", "log of zero", "lstm", "mean over channels",
-    "power", "scaled by width", "branch on width", "softmax over channels", "spatial gate",
+    "scaled by width", "branch on width", "softmax over channels", "spatial gate",
     "spectral norm", "strided slice", "sum of sigmoids", "top k", "unbind", "weight norm",
     "written split", "zeros",
 }  # fmt: skip

@@ -72,3 +72,49 @@ def test_a_recipe_that_reads_its_layers_is_refused():
 def test_several_workers_can_not_ask_it():
     with pytest.raises(sl.RecipeError, match="runs on onnxruntime, which 2 workers"):
         sl.Compressor(distilled("onnxruntime"), network(), task(), workers=2)
+
+
+def given(**more):
+    teachers = {"mine": {"given": True, **more}}
+    return recipe({"strategy": "distill", "end_epoch": 1, "teachers": teachers,
+                   "losses": [{"loss": "l2", "student": "5", "teacher": "5"}]})  # fmt: skip
+
+
+def other():
+    model = network()
+    model[0].weight.set_value(model[0].weight * 2)
+    return model
+
+
+def test_a_teacher_that_a_script_hands_over(tmp_path):
+    taught = {"folder": tmp_path, "teachers": {"mine": other()}}
+    running = sl.Compressor(given(), network(), task(), **taught).iter_run()
+    for step in running:
+        if step.done == 2:
+            break
+    sl.finish_early(running)
+    with pytest.raises(sl.ArtifactError, match="another teacher mine"):
+        compress(given(), tmp_path, teachers={"mine": network()})
+    again = compress(given(), tmp_path, teachers={"mine": other()})
+    whole = compress(given(), teachers={"mine": other()})
+    assert same(again.model, whole.model)
+    assert not same(compress(given(), teachers={"mine": network()}).model, whole.model)
+
+
+@pytest.mark.parametrize(
+    ("teachers", "words"),
+    [
+        (None, "a teacher 'mine' that a script hands over"),
+        ({"mime": network()}, "a teacher 'mine' that a script hands over"),
+        ({"mine": network(), "more": network()}, "asks for no teacher 'more'"),
+    ],
+)
+def test_teachers_that_are_not_those_of_the_recipe(teachers, words):
+    with pytest.raises(sl.RecipeError, match=words):
+        sl.Compressor(given(), network(), task(), teachers=teachers)
+
+
+def test_a_teacher_has_one_source():
+    for more in ({"original": True}, {"name": "vgg"}, {"artifact": "x"}):
+        with pytest.raises(sl.RecipeError, match="give exactly one"):
+            given(**more)

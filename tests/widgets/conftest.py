@@ -71,3 +71,20 @@ def bench(case: Case) -> Bench:
 @pytest.fixture
 def scanned(case: Case) -> Bench:
     return Bench(case.model, case.task, graph=case.graph, sensitivity=case.sensitivity)
+
+
+@pytest.fixture
+def stopped(scanned: Bench) -> Bench:
+    """Give a workbench whose fine-tuning of 50 epochs was stopped after three steps or so."""
+
+    def stop(change):
+        if len(change["new"]["loss"]) >= 3:
+            scanned.stop()
+
+    scanned.pick_uniform(0.5)
+    scanned.prune()
+    scanned._publisher._every = 0.0
+    scanned.observe(stop, "run_view")
+    scanned.fine_tune(epochs=50)
+    assert scanned.progress.status == "stopped"
+    return scanned

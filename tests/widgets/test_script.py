@@ -74,21 +74,11 @@ def test_ratios_by_hand_and_by_drop_are_written_as_numbers(zoo_bench):
     assert weights(run(text)) == weights(bench.candidates[1].model)
 
 
-def test_a_fine_tuning_that_was_stopped_is_stopped_again(scanned, case):
-    def stop(change):
-        if len(change["new"]["loss"]) >= 3:
-            scanned.stop()
-
-    scanned.pick_uniform(0.5)
-    scanned.prune()
-    scanned._publisher._every = 0.0
-    scanned.observe(stop, "run_view")
-    scanned.fine_tune(epochs=50)
-    assert scanned.progress.status == "stopped"
-    text = scanned.code()
+def test_a_fine_tuning_that_was_stopped_is_stopped_again(stopped, case):
+    text = stopped.code()
     assert "finish_early" in text
     again = run(text, model=case.model, task=case.task)
-    assert weights(again) == weights(scanned.candidates[0].model)
+    assert weights(again) == weights(stopped.candidates[0].model)
 
 
 def test_what_is_the_users_own_is_said_and_not_guessed(scanned, digits):
