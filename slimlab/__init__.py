@@ -5,6 +5,7 @@ from slimlab.account import Account
 from slimlab.allocate import (
     Preview,
     Reachable,
+    bits_for_budget,
     predicted_against_actual,
     preview,
     ratios_for_budget,
@@ -76,9 +77,11 @@ from slimlab.report import report
 from slimlab.scan import (
     ScanSettings,
     ScanStep,
+    iter_quant_sensitivity,
     iter_scan_sensitivity,
     load_scan,
     merge_scans,
+    quant_sensitivity,
     scan_sensitivity,
 )
 from slimlab.search import (
@@ -158,6 +161,9 @@ __all__ = [
     "quantize",
     "iter_quantize",
     "QuantConfig",
+    "quant_sensitivity",
+    "iter_quant_sensitivity",
+    "bits_for_budget",
     "SoftLabel",
     "L2",
     "FSP",

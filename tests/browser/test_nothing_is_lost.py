@@ -16,7 +16,7 @@ CELL = (
     "bench = slw.Workbench(sl.load_model('resnet20', task), task)\n"
     "bench"
 )
-LONG = "0.02:0.9:0.02"  # 540 cells: long enough to be reloaded
+LONG = "0.009:0.9:0.009"  # 1,200 cells: there is time to reload the page, and to open a second one
 RESTART = """async () => {
     const session = window.jupyterapp.shell.currentWidget.sessionContext;
     await session.restartKernel();
@@ -36,7 +36,7 @@ def bench(lab) -> Bench:
 def running(bench: Bench) -> None:
     expect(bench.job).to_have_attribute("data-status", "running", timeout=30 * SECONDS)
     counts = bench.root.locator(".slim-counts")
-    expect(counts).to_have_text(re.compile(r"[\d,]+ / 193,860 images"), timeout=60 * SECONDS)
+    expect(counts).to_have_text(re.compile(r"[\d,]+ / 430,800 images"), timeout=60 * SECONDS)
 
 
 def done_so_far(bench: Bench) -> int:
@@ -90,14 +90,14 @@ def test_after_a_kernel_restart_the_scan_is_offered_and_goes_on(lab, bench):
     offer = again.root.locator(".slim-offer")
     expect(again.root).to_be_visible(timeout=90 * SECONDS)
     again.open("Scan and pick")
-    expect(offer).to_contain_text("of 540 cells, not finished", timeout=60 * SECONDS)
+    expect(offer).to_contain_text("of 1200 cells, not finished", timeout=60 * SECONDS)
     again.button("Use it").click()
     expect(offer).not_to_be_visible()
     expect(again.curves.nth(2)).to_be_attached()
     again.button("Resume").click()
     expect(again.job).to_have_attribute("data-status", "running", timeout=10 * SECONDS)
     again.button("Stop").click()
-    again.finished("of 540 cells is kept", status="stopped")
+    again.finished("of 1200 cells is kept", status="stopped")
 
 
 def test_without_a_kernel_the_notebook_shows_pictures_and_words(lab, bench):
