@@ -1,4 +1,4 @@
-"""Reloads, a second tab, a restarted kernel, and a notebook that is looked at without one."""
+"""Reloads, a restarted kernel, and a notebook that is looked at without one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bench_page import RUN_NEW_CELL, SECONDS, Bench
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 CELL = (
     "import slimlab as sl, slimlab_widgets as slw\n"
@@ -43,7 +43,7 @@ def done_so_far(bench: Bench) -> int:
     return int(bench.root.locator("[data-done]").get_attribute("data-done") or 0)
 
 
-def test_a_reload_and_a_second_tab_show_the_running_job_again(lab, bench):
+def test_a_reload_shows_the_running_job_again(lab, bench):
     bench.open("Scan and pick")
     bench.button("Set uniform").click()
     bench.button("Prune").click()
@@ -64,24 +64,8 @@ def test_a_reload_and_a_second_tab_show_the_running_job_again(lab, bench):
     assert done_so_far(again) >= before
     expect(again.root.locator(loss)).not_to_have_attribute("data-points", "0")
 
-    # A second tab on the same notebook: one bench, seen twice.
-    other_page = lab.page.context.new_page()
-    other_page.goto(second_workspace(lab.page))
-    other = Bench(other_page)
-    expect(other.root).to_be_visible(timeout=180 * SECONDS)
-    running(other)
-    other.button("Stop").click()
+    again.button("Stop").click()
     expect(again.job).to_have_attribute("data-status", "stopped", timeout=30 * SECONDS)
-    other.open("Scan and pick")
-    other.root.get_by_label("Uniform ratio").fill("0.25")
-    other.button("Set uniform").click()
-    expect(again.row("stem")).to_have_attribute("data-ratio", "0.25", timeout=30 * SECONDS)
-    other_page.close()
-
-
-def second_workspace(page: Page) -> str:
-    """The address of the same notebook in a workspace of its own, with the same token's cookie."""
-    return re.sub(r"/workspaces/([\w-]+)/", r"/workspaces/\1-second/", page.url)
 
 
 def test_after_a_kernel_restart_the_scan_is_offered_and_goes_on(lab, bench):
