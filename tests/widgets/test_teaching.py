@@ -163,3 +163,118 @@ def test_a_verdict_shows_names_as_they_are():
     assert repr(verdict) == "✗ Not yet. no layer called '<b>x</b>'"
     assert "&lt;b&gt;" in verdict._repr_html_()
     assert "<b>" not in verdict._repr_html_()
+
+
+# Lesson 05: grids.
+
+
+def rounded(values, bits, top=None):
+    top = top or 2 ** (bits - 1) - 1
+    scale = np.abs(values).max()
+    return np.round(values / scale * top) * scale / top
+
+
+def test_a_grid_by_hand_is_right():
+    assert teaching.check_on_grid(rounded).right
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        (lambda x, bits: x, "between the steps"),
+        (lambda x, bits: rounded(x, bits, 2**bits), "between the steps"),
+        (lambda x, bits: np.floor(x / np.abs(x).max() * 127) / 127 * np.abs(x).max(), "nearest"),
+        (lambda x, bits: rounded(x, bits)[:3], "shape"),
+        (lambda x, bits: 1 / 0, "ZeroDivisionError"),
+    ],
+)
+def test_other_grids_hear_why(wrong, word):
+    verdict = teaching.check_on_grid(wrong)
+    assert verdict.state == "wrong"
+    assert word in verdict.words
+
+
+def test_a_grid_that_was_not_written_is_open():
+    assert teaching.check_on_grid(None).state == "open"
+    assert teaching.check_on_grid(lambda values, bits: ...).state == "open"
+
+
+def test_bits_are_counted_and_measured(vgg, digits):
+    check = {"model": vgg, "task": digits, "most": 6.5, "drop": 2.0}
+    assert teaching.check_bits(None, **check).state == "open"
+    good = teaching.check_bits(sl.QuantConfig(weight_bits=6), **check)
+    assert good.right, good.words
+    many = teaching.check_bits(sl.QuantConfig(layer_bits={"hidden": 32}), **check)
+    assert "bits a weight; 6.5" in many.words
+    few = teaching.check_bits(sl.QuantConfig(weight_bits=2, activation_bits=2), **check)
+    assert "points; 2 are allowed" in few.words
+    strange = teaching.check_bits(sl.QuantConfig(layer_bits={"nowhere": 4}), **check)
+    assert "no layer 'nowhere'" in strange.words
+
+
+# Lesson 04: losses.
+
+
+def test_losses_are_tried_and_judged(vgg, digits):
+    graph = sl.trace(vgg, digits.example)
+    small = sl.prune(vgg, sl.plan_pruning(vgg, graph, sl.uniform_ratios(graph, ratio=0.5)))
+
+    def check(*losses):
+        return teaching.check_losses(losses, small, vgg, digits, pairs=1)
+
+    soft = sl.SoftLabel(student_temperature=4, teacher_temperature=4, rescale=True)
+    (pair, *_) = sl.suggest_pairs(small, vgg, digits.example)
+    names = {"student": pair.student, "teacher": pair.teacher}
+    assert teaching.check_losses(None, small, vgg, digits, pairs=1).state == "open"
+    assert check(soft, sl.AttentionTransfer(**names)).right
+    assert check(soft, sl.L2(**names, adapter=True)).right
+    assert "adapter" in check(soft, sl.L2(**names)).words
+    assert "teacher's answers" in check(sl.AttentionTransfer(**names)).words
+    assert "0 pairs" in check(soft).words
+    cold = sl.SoftLabel(student_temperature=1, teacher_temperature=1)
+    assert "temperature 1" in check(cold, sl.AttentionTransfer(**names)).words
+    unlike = sl.SoftLabel(student_temperature=2, teacher_temperature=4)
+    assert "two temperatures" in check(unlike, sl.AttentionTransfer(**names)).words
+
+
+# Lesson 06: recipes.
+
+PRUNE = "{strategy: prune, method: uniform, macs: 0.6, start_epoch: 0}"
+TUNE = "{strategy: fine_tune, start_epoch: 0, end_epoch: 3}"
+GRIDS = "{strategy: quantize, start_epoch: 3}"
+
+
+@pytest.mark.parametrize(
+    ("strategies", "word"),
+    [
+        ([PRUNE, TUNE, GRIDS], None),
+        ([PRUNE.replace("0.6", "0.5"), TUNE, GRIDS], "removes 50% of the MACs; 60%"),
+        ([PRUNE, TUNE], "Nothing in it quantizes"),
+        ([PRUNE, GRIDS], "Nothing in it trains"),
+        ([PRUNE, TUNE, GRIDS.replace("3", "1")], "still goes on"),
+        ([PRUNE.replace("start_epoch: 0", "start_epoch: 2"), TUNE, GRIDS], "before the cut"),
+        (["{strategy: prune, method: unifrom}"], "unifrom"),
+    ],
+)
+def test_a_recipe_is_read_and_judged(strategies, word):
+    verdict = teaching.check_recipe(f"version: 1\nstrategies: [{', '.join(strategies)}]", macs=0.6)
+    assert verdict.right == (word is None), verdict.words
+    assert word is None or word in verdict.words
+
+
+def test_no_recipe_is_open():
+    assert teaching.check_recipe(None, macs=0.6).state == "open"
+    assert teaching.check_recipe("\n", macs=0.6).state == "open"
+
+
+# Lesson 08: parts.
+
+
+def test_a_merged_scan_is_compared_cell_by_cell():
+    whole = table({"a": [1.0, 2.0], "b": [3.0, 4.0]}, (0.25, 0.5))
+    assert teaching.check_merged(None, whole, 2).state == "open"
+    assert teaching.check_merged(whole, whole, 2).right
+    part = table({"a": [1.0, 2.0]}, (0.25, 0.5))
+    assert "2 cells are missing, the first of b" in teaching.check_merged(part, whole, 2).words
+    other = table({"a": [1.0, 2.5], "b": [3.0, 4.0]}, (0.25, 0.5))
+    assert "the first of a at 0.5" in teaching.check_merged(other, whole, 2).words
