@@ -18,7 +18,7 @@ from slimlab.allocate import (
 from slimlab.artifact import load, save
 from slimlab.compare import Comparison, Trial, compare, iter_measure_trial, measure_trial
 from slimlab.compressor import Compression, Compressor, few_images
-from slimlab.data import image_folder, load_task
+from slimlab.data import Pixels, image_folder, load_task
 from slimlab.distill import (
     DIST,
     DKD,
@@ -105,6 +105,7 @@ from slimlab.zoo import load_model
 __all__ = [
     "load_task",
     "image_folder",
+    "Pixels",
     "Task",
     "Metric",
     "load_model",

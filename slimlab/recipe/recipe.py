@@ -83,9 +83,23 @@ class Recipe(Settings):
                     )
         quantized = any(isinstance(strategy, Quantize) for strategy in self.strategies)
         for place, format_ in enumerate(self.export):
-            if format_.endswith("int8") and not quantized:
+            if format_.endswith(("int8", "lite")) and not quantized:
                 refuse(f"{format_!r} needs a strategy `quantize`.", "export", place)
+            self._check_lite(format_, place)
         return self
+
+    def _check_lite(self, format_: str, place: int) -> None:
+        """Paddle Lite knows no scales that are computed as the network runs, and 8 bits only."""
+        for strategy in self.strategies if format_ == "paddle-lite" else ():
+            if isinstance(strategy, Quantize) and (
+                strategy.activation == "abs_max" or strategy.activation_bits != 8
+            ):
+                refuse(
+                    f"{format_!r} needs activations of 8 bits with stored scales, such as "
+                    "activation: moving_average_abs_max.",
+                    "export",
+                    place,
+                )
 
     @property
     def total_epochs(self) -> int:
