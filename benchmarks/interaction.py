@@ -210,39 +210,45 @@ def trips(page: Page) -> list[float]:
     return found
 
 
-def measure(layers: int) -> list[tuple[str, str, list[float]]]:
-    """What is measured on one network: situation, what, milliseconds."""
+def measure(layers: int) -> Iterator[tuple[str, str, list[float]]]:
+    """What is measured on one network: situation, what, milliseconds; each as it is known."""
     chrome = prerequisites.find_chrome()
     if chrome is None:
         raise SystemExit(prerequisites.NO_CHROME)
-    rows = []
     with tempfile.TemporaryDirectory() as name, jupyterlab(Path(name)) as address:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chrome, args=CHROME_OPTIONS)
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             open_bench(page, address, Path(name), layers)
-            rows += [("idle", "move to paint", drag(page)), ("idle", "kernel", trips(page))]
+            yield "idle", "move to paint", drag(page)
+            yield "idle", "kernel", trips(page)
             scan(page, images=359, ratios="0.04:0.94:0.02")
             curves = page.locator(".slim-curve")
             expect(curves).to_have_count(layers, timeout=600_000)
-            rows.append(("scanning", "move to paint", drag(page)))
-            rows.append(("scanning", "kernel", trips(page)))
+            page.wait_for_timeout(3000)  # a view that was rebuilt stays for the time of a scan
+            yield "scanning", "move to paint", drag(page)
+            yield "scanning", "kernel", trips(page)
             running = page.locator('.slim-jobbar[data-status="running"]')
             if running.count() == 0:
                 raise SystemExit(OVER)
             page.locator('[data-action="stop"]').click()
             browser.close()
-    return rows
 
 
 def main() -> None:
     """Print the table."""
     layers = [int(argument) for argument in sys.argv[1:]] or list(LAYERS)
-    print("| layers | situation | what | p50 (ms) | p95 (ms) | n |\n|---|---|---|---|---|---|")
+    print(
+        "| layers | situation | what | p50 (ms) | p95 (ms) | n |\n|---|---|---|---|---|---|",
+        flush=True,
+    )
     for count in layers:
         for situation, what, found in measure(count):
             middle, most = np.percentile(found, [50, 95])
-            print(f"| {count} | {situation} | {what} | {middle:.0f} | {most:.0f} | {len(found)} |")
+            print(
+                f"| {count} | {situation} | {what} | {middle:.0f} | {most:.0f} | {len(found)} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Training with one and two workers and in a plain Paddle loop: images a second, and accuracy.
 
-Speeds are measured in one process, the ways in turn, round after round: one and two workers and the
-plain loop are compared round by round. Accuracies are those of whole trainings from random weights.
-Every round and every training is a JSON file in `--results` and is not made again: stop and start
-as you like.
+Speeds are measured in one process, the ways in turn, round after round; one and two workers and
+the plain loop are compared in each round. Each process is bound to a core. Where a machine
+does other work, two processes lose more to it than one; their processor time tells what is left
+without that. Accuracies are those of whole trainings from random weights. Every round and every
+training is a JSON file in `--results` and is not made again: stop and start as you like.
 
     OMP_NUM_THREADS=1 python benchmarks/training.py speed --rounds 5 --write
     OMP_NUM_THREADS=1 python benchmarks/training.py accuracy --seeds 0 1 2 --write
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +32,7 @@ from slimlab.train import Constant, Training
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "training.md"
 PLAIN = "plain loop"
 RATE = 0.01
+Spent = tuple[float, float]  # seconds that passed, and seconds of the processor in this process
 
 
 def settings(**more: Any) -> Training:
@@ -44,7 +47,12 @@ def network(options: argparse.Namespace, task: sl.Task, seed: int = 0) -> paddle
     return sl.load_model(options.model, task, pretrained=False, **more)
 
 
-def plain(model: paddle.nn.Layer, task: sl.Task, options: argparse.Namespace) -> float:
+def now() -> tuple[float, float]:
+    """Give the time, and the processor time of this process: seconds."""
+    return time.monotonic(), time.process_time()
+
+
+def plain(model: paddle.nn.Layer, task: sl.Task, options: argparse.Namespace) -> Spent:
     """Train as a person would who has only Paddle, and give the seconds of all steps."""
     model = copy.deepcopy(model)
     optimizer = paddle.optimizer.Momentum(
@@ -52,7 +60,7 @@ def plain(model: paddle.nn.Layer, task: sl.Task, options: argparse.Namespace) ->
     )
     model.train()
     rng = np.random.default_rng(0)
-    began = time.monotonic()
+    began = now()
     for step, (x, labels) in enumerate(task.train.batches(options.batch_size, seed=0)):
         if step == options.steps:
             break
@@ -63,26 +71,34 @@ def plain(model: paddle.nn.Layer, task: sl.Task, options: argparse.Namespace) ->
         loss.backward()
         optimizer.step()
         optimizer.clear_grad()
-    return time.monotonic() - began
+    return since(began)
 
 
-def ours(workers: int) -> Callable[[paddle.nn.Layer, sl.Task, argparse.Namespace], float]:
+def since(began: tuple[float, float]) -> Spent:
+    """Give what has passed."""
+    time_, processor = now()
+    return time_ - began[0], processor - began[1]
+
+
+def ours(workers: int) -> Callable[[paddle.nn.Layer, sl.Task, argparse.Namespace], Spent]:
     """Give a way to train so many steps in our loop, with so many workers."""
 
-    def run(model: paddle.nn.Layer, task: sl.Task, options: argparse.Namespace) -> float:
-        moments: dict[str, float] = {}
+    def run(model: paddle.nn.Layer, task: sl.Task, options: argparse.Namespace) -> Spent:
+        began: list[tuple[float, float]] = []  # with what it takes to start the workers
+        spent: list[Spent] = []
 
         def watch(event: sl.train.Event) -> None:
-            moments.setdefault(event.kind, time.monotonic())
+            if event.kind == "start":
+                began.append(now())
             if event.kind == "step" and event.record.step == options.steps:
-                moments["last"] = time.monotonic()
+                spent.append(since(began[0]))
                 raise sl.steps.Stopped
 
         sl.fine_tune(
             model, task, learning_rate=RATE, batch_size=options.batch_size, workers=workers,
             training=settings(schedule=Constant(), callbacks=(watch,)), progress=False,
         )  # fmt: skip
-        return moments["last"] - moments["start"]  # with what it takes to start the workers
+        return spent[0]
 
     return run
 
@@ -91,6 +107,10 @@ def speed(options: argparse.Namespace) -> None:
     """Measure each way once a round, in another order each round."""
     task = sl.load_task(options.task)
     model = network(options, task)
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) > 1:
+        os.sched_setaffinity(0, {cores[0]})
+        os.register_at_fork(after_in_child=lambda: os.sched_setaffinity(0, {cores[1]}))
     ways = {PLAIN: plain, "1 worker": ours(1), "2 workers": ours(2)}
     for way in ways.values():  # once, unmeasured
         way(model, task, argparse.Namespace(**{**vars(options), "steps": 2}))
@@ -99,11 +119,11 @@ def speed(options: argparse.Namespace) -> None:
         if path.exists():
             continue
         names = list(ways)
-        found = {}
+        found, busy = {}, {}
         for name in names[number % 3 :] + names[: number % 3]:
-            seconds = ways[name](model, task, options)
+            seconds, busy[name] = ways[name](model, task, options)
             found[name] = options.steps * options.batch_size / seconds
-        keep(path, {"kind": "speed", **facts(options), "rates": found})
+        keep(path, {"kind": "speed", **facts(options), "rates": found, "processor": busy})
         print(path.stem, {name: round(rate, 1) for name, rate in found.items()}, flush=True)
 
 
@@ -172,8 +192,8 @@ def speed_table(rows: list[dict[str, Any]]) -> str:
     """Give a row a network: the median rate of each way, and the ratios' median and range."""
     lines = [
         "| network | task | batch | rounds | plain loop | 1 worker | 2 workers | 1 worker / plain"
-        " | 2 workers / 1 | least, most |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        " | 2 workers / 1 | least, most | by processor time |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for (name, task, batch), found in grouped(rows, "batch_size").items():
         rates = [row["rates"] for row in found]
@@ -183,7 +203,8 @@ def speed_table(rows: list[dict[str, Any]]) -> str:
         gains = [rate["2 workers"] / rate["1 worker"] for rate in rates]
         cells = [name, task, batch, len(found), *(f"{rate:.0f}" for rate in medians)]
         cells += [f"{ours:.2f}", f"**{statistics.median(gains):.2f}**"]
-        cells += [f"{min(gains):.2f}, {max(gains):.2f}"]
+        busy = [row["processor"]["1 worker"] / row["processor"]["2 workers"] for row in found]
+        cells += [f"{min(gains):.2f}, {max(gains):.2f}", f"{statistics.median(busy):.2f}"]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ from slimlab.account import Account
 from slimlab.allocate import (
     Preview,
     Reachable,
+    bits_for_budget,
     predicted_against_actual,
     preview,
     ratios_for_budget,
@@ -17,7 +18,7 @@ from slimlab.allocate import (
 from slimlab.artifact import load, save
 from slimlab.compare import Comparison, Trial, compare, iter_measure_trial, measure_trial
 from slimlab.compressor import Compression, Compressor, few_images
-from slimlab.data import image_folder, load_task
+from slimlab.data import Pixels, image_folder, load_task
 from slimlab.distill import (
     DIST,
     DKD,
@@ -66,6 +67,7 @@ from slimlab.recipe import (
     Prune,
     Quantize,
     Recipe,
+    convert_recipe,
     load_recipe,
     recipe_schema,
     shipped_recipes,
@@ -75,9 +77,11 @@ from slimlab.report import report
 from slimlab.scan import (
     ScanSettings,
     ScanStep,
+    iter_quant_sensitivity,
     iter_scan_sensitivity,
     load_scan,
     merge_scans,
+    quant_sensitivity,
     scan_sensitivity,
 )
 from slimlab.search import (
@@ -101,6 +105,7 @@ from slimlab.zoo import load_model
 __all__ = [
     "load_task",
     "image_folder",
+    "Pixels",
     "Task",
     "Metric",
     "load_model",
@@ -156,6 +161,9 @@ __all__ = [
     "quantize",
     "iter_quantize",
     "QuantConfig",
+    "quant_sensitivity",
+    "iter_quant_sensitivity",
+    "bits_for_budget",
     "SoftLabel",
     "L2",
     "FSP",
@@ -190,6 +198,7 @@ __all__ = [
     "few_images",
     "Compression",
     "load_recipe",
+    "convert_recipe",
     "shipped_recipes",
     "shortened",
     "recipe_schema",

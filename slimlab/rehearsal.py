@@ -10,7 +10,7 @@ rehearsal is needed where no size is given or read. What fails is searched for b
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -130,8 +130,8 @@ class Rehearsal:
                 _remove(more, group, order[wide:])
         names = dict.fromkeys(name for name, _ in few)
         if self._scratch is None or not all(name in self._own for name in names):
-            self._own = self._noisy()
             tensors = self.model.state_dict()
+            self._own = self._noisy(tensors)
             self._own.update({n: tensors[n].numpy() for n in names if n not in self._own})
             self._scratch = Scratch(self.model, self._own)
         try:
@@ -142,10 +142,9 @@ class Rehearsal:
             return f"the smaller model fails with {type(error).__name__}: {_short(lines)}"
         return self._compare(found, expected)
 
-    def _noisy(self) -> dict[str, NDArray[np.float32]]:
+    def _noisy(self, tensors: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
         """Fresh scales and shifts are all one or all zero, which would hide mistakes: others."""
         rng = np.random.default_rng(0)
-        tensors = self.model.state_dict()
         found = {}
         for name in Tensors.of(self.model).slots:
             tensor = tensors[name]

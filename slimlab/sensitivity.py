@@ -26,6 +26,25 @@ _FACTS = (
     *("layers", "ratios", "baseline", "metric", "unit", "criterion", "images"),
     *("higher_is_better", "runtime", "recalibrate_bn"),
 )
+BITS = "bits"  # what the criterion of a scan of bits begins with
+FLOAT_BITS = 32
+
+
+def ratio_of_bits(bits: int) -> float:
+    """The share of a weight's 32 bits that is removed: a scan of bits has these as its ratios.
+
+    Examples
+    --------
+    >>> from slimlab.sensitivity import bits_of_ratio, ratio_of_bits
+    >>> ratio_of_bits(8), bits_of_ratio(0.875)
+    (0.75, 4)
+    """
+    return 1 - bits / FLOAT_BITS
+
+
+def bits_of_ratio(ratio: float) -> int:
+    """The bits that are left: the reverse of `ratio_of_bits`."""
+    return round((1 - ratio) * FLOAT_BITS)
 
 
 @dataclass(frozen=True)
@@ -71,10 +90,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a scan belongs to: hashes of the model's tensors and of the task's data."""
+    """What a scan belongs to: hashes of the model's tensors, of the task's data, and of a user's
+    metric, whose name says nothing of what it computes; empty for those of SlimLab.
+    """
 
     model: str
     task: str
+    metric: str = ""
 
 
 @dataclass(frozen=True)
@@ -204,13 +226,19 @@ class Sensitivity:
         return self.baseline - drop if self.higher_is_better else self.baseline + drop
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a cell: `layer, ratio, metric, drop, low, high, images`, and `dtype` if any is a
-        preview.
+        """One row a cell: `layer, ratio, metric, drop, low, high, images, clear`, and `dtype` if
+        any is a preview.
+
+        `clear` is False where the drop can't be told from zero. A drop below zero is nearly always
+        such a one: pruning flips some images each way, and on these more became right by chance. A
+        clear drop below zero is rare but real: the network does better without those channels.
         """
         names = ["layer", "ratio", "metric", "drop", "low", "high", "images"]
+        table = pd.DataFrame([[getattr(c, n) for n in names] for c in self.cells], columns=names)
+        table["clear"] = [cell.is_clear for cell in self.cells]
         if any(cell.dtype != "float32" for cell in self.cells):
-            names.append("dtype")
-        return pd.DataFrame([[getattr(c, n) for n in names] for c in self.cells], columns=names)
+            table["dtype"] = [cell.dtype for cell in self.cells]
+        return table
 
     def to_dict(self) -> dict[str, Any]:
         """JSON that `from_dict` reads back.

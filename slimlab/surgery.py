@@ -173,7 +173,7 @@ class Scratch:
 
     def __init__(self, model: Layer, names: Collection[str]) -> None:
         self._origin = model
-        tensors = model.state_dict()
+        tensors = self._tensors = model.state_dict()
         slots = Tensors.of(model).slots
         self._shapes = {name: tuple(tensors[name].shape) for name in names}
         self._weights = [
@@ -183,7 +183,7 @@ class Scratch:
         self._copy()
 
     def _copy(self) -> None:
-        tensors = self._origin.state_dict()
+        tensors = self._tensors
         # Where all of the model lies.
         where = next(iter(tensors.values())).place
         self._place = (

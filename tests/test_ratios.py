@@ -57,6 +57,21 @@ def test_scope_chooses_by_name() -> None:
     assert [g.name for g in sl.Scope(min_channels=9).groups(graph)] == ["b.0"]
 
 
+def test_scope_chooses_by_type_and_rounds() -> None:
+    graph = sl.trace(TOPOLOGIES["flatten to linear"](), example())
+    kinds = {row[0]: row[1] for row in graph.coverage.rows}
+    for kind in ("Conv2D", "Linear"):
+        expected = [g.name for g in graph.groups if kinds[g.name] == kind]
+        if expected:
+            assert [g.name for g in sl.Scope(types=(kind,)).groups(graph)] == expected
+    convolutions = sl.Scope(types=("Conv2D",)).groups(graph)
+    assert convolutions
+    with pytest.raises(sl.PlanError, match="in scope"):
+        sl.Scope(types=("Conv2D",), exclude_types=("Conv2D",)).groups(graph)
+    assert [sl.Scope(multiple=4).kept(16, r) for r in (0.1, 0.5, 0.9)] == [16, 8, 4]
+    assert [sl.Scope(least=6).kept(16, r) for r in (0.1, 0.5, 0.9)] == [14, 8, 6]
+
+
 def test_scope_reaches_a_group_through_any_of_its_layers() -> None:
     graph = sl.trace(TOPOLOGIES["residual"](), example())
     assert [g.name for g in sl.Scope(include=r"^c\.").groups(graph)] == ["stem.0"]

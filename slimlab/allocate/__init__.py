@@ -6,6 +6,7 @@ no model.
 
 from __future__ import annotations
 
+from slimlab.allocate.bits import bits_for_budget
 from slimlab.allocate.budget import Allocation, Search, allocate_budget, ratios_for_budget
 from slimlab.allocate.predict import Preview, predicted_against_actual, preview
 from slimlab.allocate.reach import Budget, Reachable, reachable
@@ -20,6 +21,7 @@ __all__ = [
     "Reachable",
     "Search",
     "allocate_budget",
+    "bits_for_budget",
     "predicted_against_actual",
     "preview",
     "ratios_for_budget",

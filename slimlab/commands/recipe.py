@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from slimlab.commands.terminal import say, show
 from slimlab.compressor.timetable import acts, pieces
-from slimlab.recipe import Recipe, load_recipe, recipe_schema, shipped_recipes
+from slimlab.recipe import (
+    Recipe,
+    convert_recipe,
+    load_recipe,
+    recipe_schema,
+    shipped_recipes,
+)
 
 DESCRIPTION = "Look at recipes: which ones ship, what is in one, whether one can be carried out."
 EPILOG = """\
@@ -18,6 +25,7 @@ examples:
   slimlab recipe list                    the recipes that ship
   slimlab recipe show digits > my.yaml   a recipe to begin with
   slimlab recipe check my.yaml           what it does in which epoch; or what is wrong, in which line
+  slimlab recipe convert old.yaml > my.yaml   a configuration of PaddleSlim 1.x, as far as one can
   slimlab recipe schema > recipe.json    a JSON Schema, with which editors complete and check recipes
 """  # noqa: E501 - lines of a terminal
 
@@ -41,6 +49,9 @@ def add(commands: Any) -> None:
         each = kinds.add_parser(name, help=words)
         each.add_argument("recipe", metavar="RECIPE", help="a .yaml file, or a shipped one's name")
         each.set_defaults(run=function)
+    old = kinds.add_parser("convert", help="write a configuration of PaddleSlim 1.x as a recipe")
+    old.add_argument("file", metavar="FILE", type=Path, help="a .yaml file of 1.x")
+    old.set_defaults(run=_convert)
     kinds.add_parser("schema", help="write the JSON Schema of recipes").set_defaults(run=_schema)
 
 
@@ -80,6 +91,15 @@ def _check(arguments: argparse.Namespace) -> int:
     rows.sort(key=lambda row: (row[0], row[1] != ""))
     show(pd.DataFrame(rows, columns=["from epoch", "to epoch", "what"]))
     say(f"Recipe {recipe.name!r} can be read; it has {recipe.total_epochs} epochs.")
+    return 0
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    found = convert_recipe(arguments.file)
+    say(f"# From PaddleSlim 1.x ({arguments.file.name}). What to look at:")
+    for note in found.notes:
+        say(f"# - {note}")
+    say(found.recipe.to_yaml().rstrip("\n"))
     return 0
 
 

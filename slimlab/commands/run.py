@@ -12,7 +12,7 @@ from slimlab.commands.terminal import notes, say, say_above, show, work
 from slimlab.compressor import Compression, Compressor, few_images
 from slimlab.errors import RecipeError
 from slimlab.recipe import Recipe, load_recipe, shortened
-from slimlab.recipe.parts import ModelSource, TaskSettings
+from slimlab.recipe.parts import OF_FOLDERS, ModelSource, TaskSettings
 from slimlab.train import Event
 from slimlab.train.launched import launched
 
@@ -118,10 +118,12 @@ def _chosen(recipe: Recipe, arguments: argparse.Namespace) -> Recipe:
     """The recipe with the task and the model of the command line."""
     changed: dict[str, Any] = {}
     if arguments.task is not None:
-        given = {} if recipe.task is None else {"size": recipe.task.size}
-        folder = Path(arguments.task).is_dir()
-        task = {"images": arguments.task, **given} if folder else {"name": arguments.task}
-        changed["task"] = TaskSettings(**task)
+        given = recipe.task if recipe.task is not None and recipe.task.images else None
+        if Path(arguments.task).is_dir():  # prepared as the recipe says
+            own = {} if given is None else {key: getattr(given, key) for key in OF_FOLDERS}
+            changed["task"] = TaskSettings(images=arguments.task, **own)
+        else:
+            changed["task"] = TaskSettings(name=arguments.task)
     if arguments.model is not None:
         kind = "artifact" if Path(arguments.model).is_dir() else "name"
         changed["model"] = ModelSource(**{kind: arguments.model})

@@ -117,4 +117,9 @@ def task_of(settings: TaskSettings) -> Task:
     """Make the task that a recipe names."""
     if settings.name is not None:
         return load_task(settings.name, folder=settings.folder)
-    return image_folder(str(settings.images), size=settings.size, channels=settings.channels)
+    return image_folder(
+        str(settings.images),
+        size=settings.size,
+        channels=settings.channels,
+        pixels=settings.pixels(),
+    )

@@ -7,5 +7,6 @@ from slimlab.data.digits import digits
 from slimlab.data.fashion_mnist import fashion_mnist
 from slimlab.data.image_folder import image_folder
 from slimlab.data.load import load_task
+from slimlab.data.pixels import Pixels
 
-__all__ = ["ShiftAndFlip", "digits", "fashion_mnist", "image_folder", "load_task"]
+__all__ = ["Pixels", "ShiftAndFlip", "digits", "fashion_mnist", "image_folder", "load_task"]

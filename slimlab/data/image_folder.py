@@ -10,13 +10,14 @@ import paddle
 from PIL import Image, UnidentifiedImageError
 
 from slimlab.data.augment import ShiftAndFlip
+from slimlab.data.pixels import MODES, Pixels
 from slimlab.errors import TaskError, nearest
 from slimlab.loaders import fixed_order
 from slimlab.task import Task
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+WHOLE = Pixels()
 TEST_FOLDERS = ("test", "val")  # beside train; the first that is there
-MODES = {1: "L", 3: "RGB"}
 Items = list[tuple[Path, int]]
 
 
@@ -31,15 +32,19 @@ class ImageFiles(paddle.io.Dataset):
         Images are resized to ``size x size`` pixels.
     channels
         1 for grey, 3 for colour.
+    pixels
+        What becomes of them.
 
-    Every image is ``(channels, size, size)`` float32 from -1 to 1.
+    Every image is ``(channels, size, size)`` float32.
     """
 
-    def __init__(self, items: Sequence[tuple[Path, int]], *, size: int, channels: int) -> None:
+    def __init__(
+        self, items: Sequence[tuple[Path, int]], *, size: int, channels: int, pixels: Pixels
+    ) -> None:
         super().__init__()
         self._items = list(items)
-        self._size = size
-        self._mode = MODES[channels]
+        self._shape = {"size": size, "channels": channels}
+        self._pixels = pixels
 
     def __len__(self) -> int:
         return len(self._items)
@@ -49,13 +54,11 @@ class ImageFiles(paddle.io.Dataset):
         try:
             with Image.open(path) as image:
                 # Resizing reads all pixels, so a file that was cut off shows here.
-                resized = image.convert(self._mode).resize((self._size, self._size))
+                return self._pixels.of(image, **self._shape), label
         except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
             what = "is empty" if path.stat().st_size == 0 else f"can't be read ({error})"
             msg = f"The image {path} {what}; repair or remove it."
             raise TaskError(msg, path=str(path)) from error
-        pixels = np.asarray(resized, np.float32).reshape(self._size, self._size, -1)
-        return np.ascontiguousarray(pixels.transpose(2, 0, 1)) / 127.5 - 1.0, label
 
 
 def image_folder(
@@ -66,6 +69,7 @@ def image_folder(
     test_share: float = 0.2,
     flip: bool = True,
     name: str | None = None,
+    pixels: Pixels = WHOLE,
 ) -> Task:
     """Make a task from images in folders, one subfolder a class.
 
@@ -88,6 +92,8 @@ def image_folder(
         Mirror half of the training images; they are also shifted by up to a 14th of their size.
     name
         Names the task in tables; the folder's name when None.
+    pixels
+        How images are cropped, shifted and scaled; whole, and from -1 to 1, by default.
 
     Raises
     ------
@@ -128,8 +134,8 @@ def image_folder(
         classes = _classes(root)
         train, test = _split(root, classes, test_share)
     return Task.from_datasets(
-        ImageFiles(train, size=size, channels=channels),
-        ImageFiles(test, size=size, channels=channels),
+        ImageFiles(train, size=size, channels=channels, pixels=pixels),
+        ImageFiles(test, size=size, channels=channels, pixels=pixels),
         num_classes=len(classes),
         name=name or root.resolve().name,
         augment=ShiftAndFlip(shift=size // 14, flip=flip, fill=0.0),

@@ -57,6 +57,7 @@ def export(
         - `"onnx-int8"`: the same for a quantized model; weights are int8 initializers.
         - `"paddle-float"`: a program and its parameters in float32, in the format of Paddle 1 and
           2, for Paddle Inference and others that read it; a quantized model computes on its grids.
+          A second program lets `paddle.jit.load` of Paddle 3 read a model in float.
         - `"paddle-int8"`: the same for a quantized model, with weights stored as int8.
         - `"paddle-lite"`: the same in the form that Paddle Lite's optimizer makes int8 kernels of;
           activations with stored scales of 8 bits only.

@@ -20,6 +20,7 @@ from slimlab.quantize.grid import LEAST
 MIDDLE = 128  # the uint8 that stands for zero
 ZERO = "zero.uint8"
 MOST = 2**31 - 1
+SAME = 1e-6  # of the largest bias: float32's own noise
 ENDLESS = (-np.inf, np.inf)
 
 
@@ -265,7 +266,7 @@ def _fine_weights(graph: Graph) -> None:
 def _linear_layers(graph: Graph) -> None:
     """Write products with a matrix and their biases as one `Gemm` of whole numbers.
 
-    The bias gets 32 bits. Where the sum is rounded it stays, for it could move a value a step on.
+    Of biases that are multiples of the product of both steps, as quantized models have them.
     """
     for add in graph.of_kind("Add"):
         product = graph.makers.get(add.input[0])
@@ -278,11 +279,12 @@ def _linear_layers(graph: Graph) -> None:
         rank = graph.infos[product.output[0]].shape.dim if product.output[0] in graph.infos else []
         if len(steps) != 2 or len(rank) != 2:
             continue
-        if len(graph.readers(product.output[0])) > 1 or _is_rounded(graph, add.output[0]):
+        if len(graph.readers(product.output[0])) > 1:
             continue
         step = np.broadcast_to(np.float32(steps[0] * steps[1]).reshape(-1), bias.shape)
         whole = np.rint(bias.astype(np.float64) / np.maximum(step, np.finfo(np.float32).tiny))
-        if np.abs(whole).max(initial=0) > MOST or not _is_fine(graph, x):
+        off = np.abs(whole * step - bias).max(initial=0)
+        if np.abs(whole).max(initial=0) > MOST or off > SAME * np.abs(bias).max(initial=0):
             continue
         grid = [
             graph.store(f"{add.input[1]}.int32", whole.astype(np.int32)),
@@ -293,19 +295,6 @@ def _linear_layers(graph: Graph) -> None:
         graph.insert(add, helper.make_node("DequantizeLinear", grid, [back], axis=0), gemm)
         graph.proto.node.remove(product)
         graph.proto.node.remove(add)
-
-
-def _is_fine(graph: Graph, back: NodeProto | None) -> bool:
-    """Whether a value that is float again has 8 bits, so that a bias can be rounded to its step."""
-    before = graph.makers.get(back.input[0]) if back is not None else None
-    if before is None or before.op_type != "Clip":
-        return before is not None
-    high = graph.constant(before, 2)
-    return high is not None and bool((high == np.iinfo(np.uint8).max).all())
-
-
-def _is_rounded(graph: Graph, name: str) -> bool:
-    return any(reader.op_type == "QuantizeLinear" for reader in graph.readers(name))
 
 
 def _sweep(graph: Graph) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slimlab.export.formats import BATCHES, Subject, Written, export_format
 from slimlab.export.outputs import layer_values
+from slimlab.export.translating import paddle3_bytes
 from slimlab.legacy import (
     FLOAT,
     INT8,
@@ -16,8 +17,10 @@ from slimlab.legacy import (
     program_bytes,
 )
 from slimlab.lowering import value_names
+from slimlab.quantize import is_quantized
 
 PROGRAM, PARAMS = "model.pdmodel", "model.pdiparams"
+PROGRAM_3 = "model.json"
 RUNTIME = "paddle-inference"
 LINES = (
     "import paddle",
@@ -28,8 +31,16 @@ LINES = (
 
 @export_format("paddle-float", runtime=RUNTIME, timed=(RUNTIME,), quantized=False, lines=LINES)
 def write_float(subject: Subject) -> Written:
-    """Everything is stored as float32; a weight on a grid has the values of the grid."""
-    return written(subject, FLOAT)
+    """Everything is stored as float32; a weight on a grid has the values of the grid.
+
+    A second program, for the loaders of Paddle 3, shares the parameters. There is none of quantized
+    networks, of which Paddle 3.3 loads it and computes something else.
+    """
+    made = written(subject, FLOAT)
+    translated = None if is_quantized(subject.model) else paddle3_bytes(made.files[PROGRAM])
+    if translated is None:
+        return made
+    return Written({**made.files, PROGRAM_3: translated}, made.layers)
 
 
 @export_format("paddle-int8", runtime=RUNTIME, timed=(RUNTIME,), quantized=True, lines=LINES)

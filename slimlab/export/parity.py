@@ -22,7 +22,7 @@ from slimlab.steps import Step
 CLOSE = 1e-3  # the largest difference of an output in float, relative to an image's largest output
 # Values next to the middle between two steps of a grid are rounded either way by float32's own
 # noise, so that single images differ; most must not, and none by much.
-TYPICAL, FAR = 1e-2, 0.25
+TYPICAL, FAR = 5e-3, 0.05
 POINTS = 0.1  # of an accuracy
 SHARE = 0.01  # of a metric that is no percentage
 INSPECTED = 4  # images whose inner values are compared

@@ -18,7 +18,7 @@ from slimlab.plots.style import (
     plain,
     short,
 )
-from slimlab.sensitivity import Sensitivity
+from slimlab.sensitivity import BITS, Sensitivity, bits_of_ratio
 
 FEW = 12  # more curves than this can't be told apart by colour: the steepest are named
 NAMED = 6
@@ -49,7 +49,7 @@ def sensitivity_curves(
     'Pruning ratio (share of channels removed)'
     """
     figure = Picture(figsize=(7.2, 4.2), layout="constrained")
-    axes = new_axes(figure, "Pruning ratio (share of channels removed)", _label(sensitivity))
+    axes = new_axes(figure, _across(sensitivity), _label(sensitivity))
     layers = [layer for layer in sensitivity.layers if sensitivity.curve(layer)]
     if not layers:
         return empty(figure, axes, "No cells measured yet")
@@ -132,6 +132,13 @@ def drop_intervals(scans: Sensitivity | Mapping[str, Sensitivity], ratio: float)
     if any(named):
         figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     return plain(figure)
+
+
+def _across(sensitivity: Sensitivity) -> str:
+    if sensitivity.criterion.startswith(BITS):
+        bits = ", ".join(f"{ratio:g}: {bits_of_ratio(ratio)}" for ratio in sensitivity.ratios)
+        return f"Share of a weight's 32 bits removed ({bits} bits)"
+    return "Pruning ratio (share of channels removed)"
 
 
 def _label(sensitivity: Sensitivity) -> str:

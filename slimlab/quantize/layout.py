@@ -72,6 +72,8 @@ class Layout:
         Layers that were given a bias, to be corrected.
     equalized
         Pairs of layers between which channels were scaled.
+    fed
+        Pairs (layer, the layer whose output on its grid it reads), where there is one.
     """
 
     config: QuantConfig
@@ -81,6 +83,7 @@ class Layout:
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
     biased: tuple[str, ...] = ()
     equalized: tuple[tuple[str, str], ...] = ()
+    fed: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """A value for JSON."""
@@ -92,6 +95,7 @@ class Layout:
             "shapes": {name: list(shape) for name, shape in self.shapes},
             "biased": list(self.biased),
             "equalized": [list(pair) for pair in self.equalized],
+            "fed": [list(pair) for pair in self.fed],
         }
 
     @classmethod
@@ -115,6 +119,7 @@ class Layout:
                 tuple((str(n), tuple(map(int, s))) for n, s in value["shapes"].items()),
                 tuple(map(str, value.get("biased", ()))),
                 tuple((str(one), str(other)) for one, other in value.get("equalized", ())),
+                tuple((str(one), str(other)) for one, other in value.get("fed", ())),
             )
         except (KeyError, TypeError, ValueError, PlanError) as error:
             msg = f"This says of no quantized model what is in it: {type(error).__name__}: {error}"
@@ -153,10 +158,13 @@ def lay_out(model: Layer, found: Survey, config: QuantConfig) -> Layout:
     folded = {norm for _, norm in pairs}
     frozen = tuple(name for name in batch_norms(model) if name not in folded)
     gives = _joined(found, weights, config) if config.joins else set()
-    placed = []
+    placed, fed = [], []
     for name in found.order:
         feeders = [found.feeder(c) for c in found.calls if c.layer == name]
         on_grid = all(feeder is not None and feeder.layer in gives for feeder in feeders)
+        sources = {feeder.layer for feeder in feeders if feeder is not None}
+        if on_grid and name in weights and len(sources) == 1:
+            fed.append((name, sources.pop()))
         if name in weights or name in gives:
             takes = name in weights and not on_grid
             placed.append(Placed(name, weights.get(name, 0), takes, name in gives))
@@ -165,7 +173,7 @@ def lay_out(model: Layer, found: Survey, config: QuantConfig) -> Layout:
     has_bias = {n for n in weights if layers[n].bias is not None} | {n for n, _ in pairs}
     biased = tuple(n for n in weights if n not in has_bias) if config.correct_bias else ()
     scaled = equalizable(model, found, own, folded) if config.equalize else ()
-    return Layout(config, pairs, frozen, tuple(placed), shapes, biased, scaled)
+    return Layout(config, pairs, frozen, tuple(placed), shapes, biased, scaled, tuple(fed))
 
 
 def _joined(found: Survey, weights: Mapping[str, int], config: QuantConfig) -> set[str]:

@@ -186,7 +186,9 @@ class Divergence(Histogram):
 
     def _divergence(self, end: int) -> float:
         """Of the histogram clipped at a bin, and of the same in as many bins as the grid has."""
-        inside = self.counts[:end]
+        inside = self.counts[:end].copy()
+        # Zeros, which every grid holds exactly, would outweigh all that a range is chosen for.
+        inside[0] = inside[min(1, end - 1)]
         clipped = inside.copy()
         clipped[-1] += self.counts[end:].sum()
         level = np.minimum(np.arange(end) * self._levels // end, self._levels - 1)

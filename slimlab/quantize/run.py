@@ -13,6 +13,7 @@ from slimlab.distill.distiller import Teachers
 from slimlab.errors import PlanError
 from slimlab.layers import sublayers
 from slimlab.prune import ARCHITECTURE, architecture
+from slimlab.quantize.biases import settle_biases
 from slimlab.quantize.calibration import calibrate, calibration_steps
 from slimlab.quantize.config import QuantConfig
 from slimlab.quantize.equalizing import equalize
@@ -228,7 +229,7 @@ def learn_scales(model: Layer) -> None:
 
 
 def settled(model: Layer) -> Layer:
-    """Make all scales of a scratch model final, in place, and put its weights on their grids."""
+    """Make the scales of a scratch model final, in place; put its weights and biases on grids."""
     layers = sublayers(model)
     for name, quantizer in weight_quantizers(model).items():
         weight = layers[name].weight
@@ -240,5 +241,6 @@ def settled(model: Layer) -> Layer:
         weight.set_value(paddle.to_tensor(on_it))
     for activation in activation_quantizers(model):
         activation.settle()
+    settle_biases(model)
     model.eval()
     return model

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from slimlab.data import Pixels
 from slimlab.errors import SlimLabError
 from slimlab.ratios import Scope
 from slimlab.recipe.settings import Settings, refuse
@@ -24,6 +25,7 @@ Epoch = Annotated[int, Field(ge=0, le=100_000)]
 Images = Annotated[int, Field(ge=1, le=10**9)]
 Word = Annotated[str, Field(min_length=1, max_length=500)]
 Bits = Annotated[int, Field(ge=2, le=8)]
+OF_FOLDERS = ("size", "channels", "crop", "mean", "deviation")
 Scalar = bool | int | float | str | None
 
 
@@ -81,22 +83,39 @@ class TaskSettings(Settings):
     """Height and width that images of a folder are resized to, in pixels."""
     channels: Literal[1, 3] = 3
     """Of images of a folder: 1 is grey, 3 is colour."""
+    crop: float | None = None
+    """Of images of a folder: the share of the shorter side that is kept, in (0, 1], such as 0.875;
+    by default the whole image is resized to a square."""
+    mean: Annotated[tuple[float, ...], Field(max_length=3)] | None = None
+    """Of images of a folder: taken off each channel's pixels, which run from 0 to 1; 0.5 by
+    default."""
+    deviation: Annotated[tuple[float, ...], Field(max_length=3)] | None = None
+    """Of images of a folder: what they are divided by then; 0.5 by default."""
 
     @model_validator(mode="after")
     def _one_source(self) -> TaskSettings:
         if (self.name is None) == (self.images is None):
             refuse("A task has a name or a folder of images; give exactly one.")
-        for key in ("size", "channels"):
+        for key in OF_FOLDERS:
             if self.name is not None and key in self.model_fields_set and self._changed(key):
                 refuse(f"`{key}` belongs to a folder of images; {self.name!r} has its own.", key)
         if self.folder is not None and self.name != "fashion-mnist":
             refuse("`folder` belongs to fashion-mnist.", "folder")
+        try:
+            self.pixels()
+        except SlimLabError as error:
+            refuse(str(error), next(iter(error.facts)))
         return self
 
     @property
     def idle(self) -> tuple[str, ...]:
         """What belongs to a folder of images."""
-        return () if self.name is None else ("size", "channels")
+        return () if self.name is None else OF_FOLDERS
+
+    def pixels(self) -> Pixels:
+        """Give how images of a folder become numbers."""
+        own = {"crop": self.crop, "mean": self.mean, "deviation": self.deviation}
+        return Pixels(**{key: value for key, value in own.items() if value is not None})  # type: ignore[arg-type]
 
     def _changed(self, key: str) -> bool:
         return bool(getattr(self, key) != type(self).model_fields[key].default)

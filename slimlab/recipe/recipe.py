@@ -83,9 +83,23 @@ class Recipe(Settings):
                     )
         quantized = any(isinstance(strategy, Quantize) for strategy in self.strategies)
         for place, format_ in enumerate(self.export):
-            if format_.endswith("int8") and not quantized:
+            if format_.endswith(("int8", "lite")) and not quantized:
                 refuse(f"{format_!r} needs a strategy `quantize`.", "export", place)
+            self._check_lite(format_, place)
         return self
+
+    def _check_lite(self, format_: str, place: int) -> None:
+        """Paddle Lite knows no scales that are computed as the network runs, and 8 bits only."""
+        for strategy in self.strategies if format_ == "paddle-lite" else ():
+            if isinstance(strategy, Quantize) and (
+                strategy.activation == "abs_max" or strategy.activation_bits != 8
+            ):
+                refuse(
+                    f"{format_!r} needs activations of 8 bits with stored scales, such as "
+                    "activation: moving_average_abs_max.",
+                    "export",
+                    place,
+                )
 
     @property
     def total_epochs(self) -> int:
@@ -109,7 +123,7 @@ class Recipe(Settings):
             known one), a value that can't be used, or strategies that can't be combined; with the
             line as attribute where there is one.
         """
-        text, name = _text_of(source)
+        text, name = text_of(source)
         try:
             document = read_yaml(text)
         except RecipeError as error:
@@ -189,8 +203,8 @@ def load_recipe(name: str | Path) -> Recipe:
     return Recipe.from_yaml(known[name])
 
 
-def _text_of(source: str | Path) -> tuple[str, str]:
-    """Give a recipe's text, and the name of its file or nothing."""
+def text_of(source: str | Path) -> tuple[str, str]:
+    """Give a text or a file's, and the name of the file or nothing."""
     if not isinstance(source, Path):
         one_line = "\n" not in source and len(source) < 4096
         if not (one_line and source.endswith((".yaml", ".yml"))):

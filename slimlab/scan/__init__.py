@@ -5,6 +5,7 @@ network so that only what depends on that is computed again, `meters` computes i
 every image's score, `board` makes the table.
 """
 
+from slimlab.scan.bits import iter_quant_sensitivity, quant_sensitivity
 from slimlab.scan.files import load_scan, merge_scans
 from slimlab.scan.run import iter_scan_sensitivity, scan_sensitivity
 from slimlab.scan.settings import DEFAULT_RATIOS, ScanSettings
@@ -14,8 +15,10 @@ __all__ = [
     "DEFAULT_RATIOS",
     "ScanSettings",
     "ScanStep",
+    "iter_quant_sensitivity",
     "iter_scan_sensitivity",
     "load_scan",
     "merge_scans",
+    "quant_sensitivity",
     "scan_sensitivity",
 ]

@@ -42,6 +42,25 @@ class Reads:
 
 
 @dataclass(frozen=True, eq=False)
+class Calibration:
+    """Images on which the statistics of BatchNorms are estimated anew.
+
+    Attributes
+    ----------
+    images
+        ``(n, channels, height, width)``.
+    network
+        The whole network as ONNX for all of them at once.
+    norms
+        Names of the BatchNorms whose statistics may change.
+    """
+
+    images: NDArray[np.float32]
+    network: bytes
+    norms: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Blueprint:
     """A network and what may be removed from it.
 
@@ -60,6 +79,8 @@ class Blueprint:
     runtime, dtype, threads, memory
         How it is run: name of the runtime, precision, threads (all when None), and bytes that may
         be held.
+    calibration
+        Where BatchNorm statistics are estimated anew for each cell.
     """
 
     network: bytes
@@ -71,6 +92,7 @@ class Blueprint:
     dtype: str
     memory: int
     threads: int | None = None
+    calibration: Calibration | None = None
 
 
 def lowered(model: Layer, example: paddle.Tensor, batch: int) -> bytes:

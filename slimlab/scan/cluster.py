@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 
 from slimlab.errors import TaskError
 from slimlab.loaders import ArrayLoader
-from slimlab.scan.meters import Fast
 from slimlab.scan.records import WHOLE, Key, Record
 from slimlab.scan.scoring import Scoring
 from slimlab.scan.setup import Setup
 from slimlab.task import Task
 
 AHEAD = 2  # tasks for each worker, so that none waits for the next one to be sent
+# Dask gives an order up when four workers died with it in hand, be it only next in line; each of
+# them may have been killed for reasons of its own.
+TRIES = 3
 PATIENCE = 0.5  # seconds between looks at a cluster from which nothing comes
 
 
@@ -35,6 +37,7 @@ class Order:
     images: NDArray[np.float32]
     labels: NDArray[np.int64]
     keys: tuple[Key, ...]
+    tries: int = 1
 
 
 class Crew:
@@ -63,7 +66,7 @@ class Crew:
                 "Client('tcp://scheduler:8786') or LocalCluster().get_client()."
             )
             raise TaskError(msg, found=type(client).__name__)
-        if not isinstance(setup.meter, Fast):
+        if setup.meter.blueprint is None:
             msg = (
                 "This scan runs in Paddle, which workers don't: leave out client=, or "
                 "runtime='paddle'."
@@ -83,7 +86,7 @@ class Crew:
 
     def __len__(self) -> int:
         """Workers that there are now."""
-        return len(self._client.nthreads())
+        return max(1, len(self._client.nthreads()))  # all may just have died, and come again
 
     @property
     def waiting(self) -> int:
@@ -132,6 +135,9 @@ class Crew:
         try:
             before, after = future.result()
         except distributed.KilledWorker as error:
+            if order.tries < TRIES:
+                self.give(replace(order, tries=order.tries + 1))
+                return ()
             layer = order.keys[0][0]
             msg = (
                 f"Workers died again and again while they measured {layer!r}: {error} Give each "

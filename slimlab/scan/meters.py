@@ -51,7 +51,18 @@ class Chunk:
 
 
 class Meter(Protocol):
-    """Gives logits ``(n, classes)`` of a chunk."""
+    """Gives logits ``(n, classes)`` of a chunk.
+
+    Attributes
+    ----------
+    blueprint
+        With which another process can make it; None where it is bound to the model.
+    """
+
+    @property
+    def blueprint(self) -> Blueprint | None:
+        """With which another process can make it."""
+        ...
 
     def whole(self, chunk: Chunk) -> Logits:
         """Of the network as it is."""
@@ -64,6 +75,8 @@ class Meter(Protocol):
 
 class Reference:
     """The model itself, in Paddle; slow, and right by construction."""
+
+    blueprint = None
 
     def __init__(self, model: Layer, cuts: Mapping[tuple[str, float], tuple[Cut, ...]]) -> None:
         self._model = model
@@ -131,10 +144,18 @@ class Fast:
     What comes before a group's readers is computed once a chunk. A group whose channels are summed
     without a weight (the product of queries and keys) can't be masked at its readers alone: for
     such, the network with zeroed weights is compiled for each ratio.
+
+    Parameters
+    ----------
+    blueprint
+        The network.
+    also
+        Values that are wanted beside the output.
     """
 
-    def __init__(self, blueprint: Blueprint) -> None:
-        self.blueprint = blueprint
+    def __init__(self, blueprint: Blueprint, also: Sequence[str] = ()) -> None:
+        self.blueprint, self._also = blueprint, tuple(also)
+        self.more: dict[str, NDArray[np.float32]] = {}  # what the network takes beside images
         self._runtime = RUNTIMES[blueprint.runtime]
         self._compiled: OrderedDict[object, tuple[Compiled, int]] = OrderedDict()
         self._border: tuple[int, dict[str, NDArray[np.float32]]] | None = None
@@ -143,7 +164,7 @@ class Fast:
     def _network(self) -> Network:
         model = onnx.ModelProto.FromString(self.blueprint.network)
         carried = CARRIED[self.blueprint.dtype] if self._runtime.channels_last else None
-        return Network(model, carried)
+        return Network(model, carried, self._also)
 
     @cached_property
     def _segments(self) -> dict[str, Segment | None]:
@@ -158,38 +179,46 @@ class Fast:
         found = [s.border for s in self._segments.values() if s is not None]
         names = dict.fromkeys(name for border in found for name in border)
         entries = {info.name for info in self._network.model.graph.input}
-        return [OUTPUT, *(name for name in names if name not in entries)]
+        return [OUTPUT, *self._also, *(name for name in names if name not in entries)]
 
     def whole(self, chunk: Chunk) -> Logits:
         """Run the network, and keep what its segments will take."""
-        return self._values(chunk)[OUTPUT][: len(chunk.images)]
+        return self.values(chunk)[OUTPUT][: len(chunk.images)]
 
     def pruned(self, chunk: Chunk, group: str, ratio: float) -> Logits:
         """Run the group's segment on what `whole` kept."""
         cut = self._segments[group]
         if cut is not None:
             try:
-                return self._masked(chunk, cut, ratio)
+                return self.masked(chunk, cut, ratio, {})[OUTPUT][: len(chunk.images)]
             except UnsupportedOpError:  # the runtime can't run this part of the network
                 self._segments[group] = None
         run = self._keep((group, ratio), lambda: self._zeroed(group, ratio))
         return run([self._padded(chunk)])[0][: len(chunk.images)]
 
-    def _masked(self, chunk: Chunk, cut: Segment, ratio: float) -> Logits:
-        values = self._values(chunk)
+    def segment(self, group: str) -> Segment | None:
+        """What is run again for a group; None where masking its readers is not enough."""
+        return self._segments[group]
+
+    def masked(
+        self, chunk: Chunk, cut: Segment, ratio: float, more: Mapping[str, NDArray[np.float32]]
+    ) -> dict[str, NDArray[np.float32]]:
+        """What a segment gives, by name; `more` is taken instead of what the whole network took."""
+        values = {**self.values(chunk), **more}
         run = self._keep(cut.group, lambda: cut.model)
         masks = cut.masks(self.blueprint.kept[cut.group, ratio])
         made = run([*(values[name] for name in cut.border), *masks])
-        return made[0][: len(chunk.images)]
+        return dict(zip(cut.outputs, made, strict=True))
 
-    def _values(self, chunk: Chunk) -> dict[str, NDArray[np.float32]]:
+    def values(self, chunk: Chunk) -> dict[str, NDArray[np.float32]]:
+        """What the whole network gives of a chunk that fills the batch, and what it took."""
         if self._border is None or self._border[0] != chunk.start:
             self._border = None  # give the memory back first
-            image = self._network.model.graph.input[0].name
-            x = self._padded(chunk)
-            made = self._keep("", self._prefix)([x])
+            image, *others = (one.name for one in self._network.model.graph.input)
+            taken = {image: self._padded(chunk), **{name: self.more[name] for name in others}}
+            made = self._keep("", self._prefix)(list(taken.values()))
             values = dict(zip(self._outputs, made, strict=True))
-            self._border = (chunk.start, {image: x, **values})
+            self._border = (chunk.start, {**taken, **values})
         return self._border[1]
 
     def _prefix(self) -> onnx.ModelProto:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 OUTPUT = "output_0"
+STATISTIC = "statistic."  # begins the names of nodes that take a channel's mean over a batch
 LAST = "@last"  # ends the name of a value that is handed over with its channels last
 # Operators that treat channels apart, or move them: they can stand between where a channel is made
 # and where it is read. One that sums channels without a weight is not among them, for it would see
@@ -79,10 +80,15 @@ class Network:
     carried
         ONNX type in which pictures that are masked pass from one model to another, with their
         channels last, as some runtimes compute; None to pass them as they are, in float32.
+    also
+        Values that are wanted beside the output, of the network and of each segment that makes
+        them.
     """
 
-    def __init__(self, model: onnx.ModelProto, carried: int | None = None) -> None:
-        self.model, self.carried = model, carried
+    def __init__(
+        self, model: onnx.ModelProto, carried: int | None = None, also: Sequence[str] = ()
+    ) -> None:
+        self.model, self.carried, self.also = model, carried, tuple(also)
         graph = model.graph
         self.nodes = list(graph.node)
         self.initializers = {one.name: one for one in graph.initializer}
@@ -161,13 +167,16 @@ class Segment:
     sites
         Where the masks go; one more input each, after the border.
     model
-        The ONNX model; its only output is that of the network.
+        The ONNX model.
+    outputs
+        What it gives: the network's output first.
     """
 
     group: str
     border: tuple[str, ...]
     sites: tuple[Site, ...]
     model: onnx.ModelProto
+    outputs: tuple[str, ...] = (OUTPUT,)
 
     def masks(self, kept: Sequence[int]) -> list[NDArray[np.float32]]:
         """The mask inputs that leave these channels of the group."""
@@ -266,6 +275,8 @@ def _carries(network: Network, node: onnx.NodeProto) -> bool:
     if node.op_type in _APART:
         return True
     if node.op_type == "ReduceMean":
+        if node.name.startswith(STATISTIC):
+            return True
         axes = next((list(a.ints) for a in node.attribute if a.name == "axes"), [])
         return len(network.shape(node.input[0])) == 4 and bool(axes) and set(axes) <= {2, 3, -1, -2}
     if node.op_type in {"Conv", "ConvTranspose"}:
@@ -297,8 +308,10 @@ def _cut_out(network: Network, group: str, found: Sequence[tuple[Site, list[int]
         nodes.append(node)
     border = _border(network, nodes, infos)
     network.infos.update(infos)
-    model = network.part(group, nodes, [*border, *infos], [OUTPUT])
-    return Segment(group, tuple(border), tuple(sites), model)
+    made = {name for node in nodes for name in node.output}
+    outputs = (OUTPUT, *(name for name in network.also if name in made))
+    model = network.part(group, nodes, [*border, *infos], outputs)
+    return Segment(group, tuple(border), tuple(sites), model, outputs)
 
 
 def _placed(network: Network, found: Sequence[tuple[Site, list[int]]]) -> list[Site]:

@@ -14,7 +14,6 @@ from slimlab.sensitivity import Sensitivity
 
 DEFAULT_RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 REFERENCE = "paddle"  # the name of the slow meter, beside those of the runtimes
-SLOW = (None, REFERENCE)
 GIB = 2**30
 
 
@@ -54,12 +53,14 @@ class ScanSettings:
         the network when None.
     recalibrate_bn
         Estimate the BatchNorm statistics of each pruned network anew on so many calibration images
-        before it is measured; 0 is off. Such a scan runs in Paddle, in float32.
+        before it is measured, all of them one batch; 0 is off. Such a scan runs in float32.
     memory
         Bytes that values inside the network and compiled parts of it may take.
     path
         A file that keeps every measurement as it is made; a scan of the same things goes on from
-        what it holds.
+        what it holds. While a scan runs, and after one was killed, what came last lies in a file
+        beside it whose name ends in `-wal`: copy both or none. The next scan with this path puts it
+        in. The one that ends in `-shm` is only an index, which is made again by whoever reads.
     known
         A scan of the same model, data and settings; cells that are complete there are taken over.
     client
@@ -109,12 +110,12 @@ class ScanSettings:
                 "calibration images, such as 128, or 0 for off."
             )
             raise PlanError(msg, recalibrate_bn=self.recalibrate_bn)
-        if self.recalibrate_bn and (self.dtype != "float32" or self.runtime not in SLOW):
+        if self.recalibrate_bn and self.dtype != "float32":
             msg = (
-                "A scan that re-estimates BatchNorm statistics runs in Paddle in float32, not on "
-                f"runtime={self.runtime!r} in {self.dtype!r}: leave both out."
+                f"A scan that re-estimates BatchNorm statistics runs in float32, not in "
+                f"{self.dtype!r}: leave one of them out."
             )
-            raise PlanError(msg, runtime=self.runtime, dtype=self.dtype)
+            raise PlanError(msg, dtype=self.dtype)
         _check_runtime(self.runtime, self.dtype)
         _ = self.grid
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,15 @@ from slimlab.evaluate import image_count
 from slimlab.graph import Graph
 from slimlab.grouping import trace
 from slimlab.ratios import Scope
+from slimlab.recalibrate import batch_norms, calibration_batches
 from slimlab.runtimes import RUNTIMES, fastest
-from slimlab.scan.blueprint import Blueprint, Reads, choose, lowered
+from slimlab.scan.blueprint import Blueprint, Calibration, Reads, choose, lowered
 from slimlab.scan.board import Board, Wants
 from slimlab.scan.files import about
-from slimlab.scan.meters import Chunk, Fast, Meter, Recalibrated, Reference
+from slimlab.scan.meters import Chunk, Meter, Recalibrated, Reference
 from slimlab.scan.origin import origin_of
 from slimlab.scan.records import Key, Records, check_same
+from slimlab.scan.renewed import meter_of
 from slimlab.scan.scoring import Scoring
 from slimlab.scan.settings import REFERENCE, ScanSettings
 from slimlab.sensitivity import Cell, Fingerprint, Sensitivity
@@ -92,7 +94,10 @@ def prepare(model: Layer, task: Task, asked: ScanSettings) -> Setup:
 
     def drawn(runtime: str) -> Blueprint:
         network = lowered(model, task.example, batch)
-        return Blueprint(network, batch, reads, kept, cuts, runtime, asked.dtype, asked.memory)
+        plain = Blueprint(network, batch, reads, kept, cuts, runtime, asked.dtype, asked.memory)
+        if not asked.recalibrate_bn:
+            return plain
+        return replace(plain, calibration=_calibration(model, task, graph, asked))
 
     meter = _meter(model, task, asked, cuts, drawn)
     empty = Sensitivity(
@@ -104,12 +109,14 @@ def prepare(model: Layer, task: Task, asked: ScanSettings) -> Setup:
         unit=scoring.metric.unit,
         criterion=asked.criterion,
         images=images,
-        fingerprint=Fingerprint(fingerprint(model), task.fingerprint()),
+        fingerprint=Fingerprint(
+            fingerprint(model), task.fingerprint(), origin_of(scoring.metric).get("metric_code", "")
+        ),
         higher_is_better=scoring.metric.higher_is_better,
-        runtime=meter.blueprint.runtime if isinstance(meter, Fast) else REFERENCE,
+        runtime=REFERENCE if meter.blueprint is None else meter.blueprint.runtime,
         recalibrate_bn=asked.recalibrate_bn,
     )
-    records = Records({**identity(empty), **origin_of(scoring.metric)}, asked.path)
+    records = Records(identity(empty), asked.path)
     records.describe(about(empty, scoring.metric))
     board = Board(empty, scoring.metric, records, asked.dtype)
     if asked.known is not None:
@@ -142,9 +149,11 @@ def _meter(
     UnsupportedOpError
         When the runtime or precision that was asked for can't run the network.
     """
-    if asked.recalibrate_bn:
-        return Recalibrated(model, cuts, task, asked.recalibrate_bn)
-    reference = Reference(model, cuts)
+    reference = (
+        Recalibrated(model, cuts, task, asked.recalibrate_bn)
+        if asked.recalibrate_bn
+        else Reference(model, cuts)
+    )
     if asked.runtime == REFERENCE:
         return reference
     first = fastest(asked.dtype, ORDER if asked.runtime is None else (asked.runtime,)).name
@@ -152,7 +161,7 @@ def _meter(
     why = UnsupportedOpError("")
     for name in (first, *(others if asked.runtime is None else ())):
         try:
-            meter = Fast(drawn(name))
+            meter = meter_of(drawn(name))
             _check(meter, reference, task, asked)
         except UnsupportedOpError as error:
             why = error
@@ -162,6 +171,27 @@ def _meter(
         raise why
     warnings.warn(f"This scan runs in Paddle, which is slow. {why}", stacklevel=5)
     return reference
+
+
+def _calibration(model: Layer, task: Task, graph: Graph, asked: ScanSettings) -> Calibration:
+    """The images that statistics are estimated on, and the network for all of them at once.
+
+    Raises
+    ------
+    UnsupportedOpError
+        When what the network makes of them does not fit into memory.
+    """
+    count = asked.recalibrate_bn
+    (x,) = calibration_batches(task, images=count, batch_size=count)
+    images = np.ascontiguousarray(x.numpy())
+    if len(images) > asked.memory // 2 // max(1, 8 * _values(graph)):
+        msg = (
+            f"{len(images)} calibration images at once do not fit into memory={asked.memory}: give "
+            "fewer with recalibrate_bn=, or more memory."
+        )
+        raise UnsupportedOpError(msg, images=len(images), memory=asked.memory)
+    network = lowered(model, task.example, len(images))
+    return Calibration(images, network, tuple(batch_norms(model)))
 
 
 def fingerprint(model: Layer) -> str:
@@ -176,27 +206,33 @@ def fingerprint(model: Layer) -> str:
 
 def identity(table: Sensitivity) -> dict[str, str]:
     """What scores depend on beside layer, ratio, image and precision."""
-    return {
+    facts = {
         "model": table.fingerprint.model,
         "task": table.fingerprint.task,
         "metric": table.metric,
         "criterion": table.criterion,
         "recalibrate_bn": str(table.recalibrate_bn),
     }
+    user = {"metric_code": table.fingerprint.metric} if table.fingerprint.metric else {}
+    return {**facts, **user}
 
 
 def _chunk_size(graph: Graph, memory: int, images: int) -> int:
     """Images of a chunk: as many as are measured in a moment and fit into memory, and all chunks
     alike, since the last one costs as much as a full one.
     """
-    values = sum(int(np.prod(row.output[1:], dtype=np.int64)) for row in graph.profile.layers)
     # What each layer gives, and as much again for what its activation makes of it.
-    fit = memory // 2 // max(1, 8 * values)
+    fit = memory // 2 // max(1, 8 * _values(graph))
     most = int(max(1, min(MOST, max(8, CHUNK_MACS // max(1, graph.macs)), fit)))
     return -(-images // -(-images // most))
 
 
-def _check(fast: Fast, reference: Reference, task: Task, asked: ScanSettings) -> None:
+def _values(graph: Graph) -> int:
+    """Numbers that the layers give for an image."""
+    return sum(int(np.prod(row.output[1:], dtype=np.int64)) for row in graph.profile.layers)
+
+
+def _check(fast: Meter, reference: Reference, task: Task, asked: ScanSettings) -> None:
     """Compare the runtime's logits with the model's own on a few images.
 
     Raises

@@ -16,8 +16,9 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from numpy.typing import NDArray
 
 from slimlab.scan.blueprint import Blueprint
-from slimlab.scan.meters import Chunk, Fast
+from slimlab.scan.meters import Chunk
 from slimlab.scan.records import Key, Scores
+from slimlab.scan.renewed import meter_of
 from slimlab.scan.scoring import Scoring
 
 Measured = tuple[Scores, list[Scores]]
@@ -48,7 +49,7 @@ class Site(WorkerPlugin):
         """Begin on a worker: it computes on as many threads as it was started with."""
         threads = int(worker.state.nthreads)
         self._lock = Lock()
-        self._meter = Fast(replace(self._blueprint, threads=threads))
+        self._meter = meter_of(replace(self._blueprint, threads=threads))
 
     def teardown(self, worker: object) -> None:
         """Give the memory back."""

@@ -59,6 +59,35 @@ def test_pixels_run_from_minus_one_to_one_and_labels_are_alphabetical(tmp_path):
     assert ((red >= 40) == (y == 1)).all()
 
 
+def test_the_middle_of_a_picture_and_the_numbers_of_its_pixels():
+    columns = np.repeat(np.arange(8, dtype=np.uint8) * 30, 8).reshape(8, 8).T  # 8 wide, 8 high
+    wide = Image.fromarray(np.concatenate([columns, columns], axis=1)).convert("RGB")
+    pixels = sl.Pixels(crop=1.0, mean=(0.1, 0.2, 0.3), deviation=(0.5, 1.0, 2.0))
+    found = pixels.of(wide, size=8, channels=3)
+    middle = np.array([4, 5, 6, 7, 0, 1, 2, 3]) * 30 / 255
+    assert found[0, 3] == pytest.approx((middle - 0.1) / 0.5, abs=1e-6)
+    assert found[2, 0] == pytest.approx((middle - 0.3) / 2.0, abs=1e-6)
+    half = sl.Pixels(crop=0.5).of(wide, size=4, channels=1)  # shorter side 8, the middle 4 of it
+    assert half[0, 0] == pytest.approx(np.array([6, 7, 0, 1]) * 60 / 255 - 1, abs=1e-6)
+
+
+def test_a_folder_is_read_with_them(tmp_path):
+    write(tmp_path / "p", mode="L")
+    task = sl.image_folder(tmp_path / "p", size=8, channels=1, pixels=sl.Pixels(mean=(0.0,) * 3))
+    assert everything(task.test)[0].min() >= 0
+
+
+@pytest.mark.parametrize(
+    "bad", [{"crop": 0}, {"crop": 1.5}, {"mean": (1, 2)}, {"deviation": (0.0,) * 3}, {"mean": ()}]
+)
+def test_pixels_that_can_not_be(bad):
+    with pytest.raises(sl.TaskError):
+        sl.Pixels(**bad)
+    with pytest.raises(sl.RecipeError):
+        sl.Recipe(version=1, task={"images": "x", **bad}, strategies=[sl.Prune(method="uniform",
+                  macs=0.5)])  # fmt: skip
+
+
 def test_grey_images(tmp_path):
     task = sl.image_folder(write(tmp_path / "p", mode="L"), size=8, channels=1)
     assert tuple(task.example.shape) == (1, 1, 8, 8)

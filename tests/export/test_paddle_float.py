@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,8 @@ from exports import Batched, Joined, logits_of, run_readme
 from programs import read_model
 
 import slimlab as sl
+from slimlab.export.formats import Subject
+from slimlab.export.paddle_files import write_float
 
 NETWORKS = ("mobilenet_v1", "resnet20", "vgg")
 
@@ -62,6 +66,7 @@ def test_a_quantized_network_is_the_same_to_the_last_bit(
     form = "paddle-float"
     report = sl.export(model, tmp_path / "out", digits, format=form, runs=0, progress=False)
     assert report.parity.largest == 0
+    assert list(report.files) == ["model.pdmodel", "model.pdiparams"]
     file = read_model(tmp_path / "out")
     # Float weights that lie on the grid of their scale.
     weights = [name for name in file.params if name.endswith(".weight.grid")]
@@ -76,6 +81,44 @@ def test_a_quantized_network_is_the_same_to_the_last_bit(
         assert np.abs(whole - np.rint(whole)).max() < 1e-3
     found = file.run(images)[0]
     assert np.median(np.abs(found - logits_of(model, images)).max(axis=1)) < 1e-3
+
+
+LOADERS = {
+    "layers": """
+network = paddle.jit.load("model")
+network.eval()
+made = network(paddle.to_tensor(images)).numpy()
+""",
+    "programs": """
+paddle.enable_static()
+runner = paddle.static.Executor(paddle.CPUPlace())
+program, names, values = paddle.static.load_inference_model("model", runner)
+(made,) = runner.run(program, feed={names[0]: images}, fetch_list=values)
+""",
+    "inference": """
+config = paddle.inference.Config("model.json", "model.pdiparams")
+made = paddle.inference.create_predictor(config).run([paddle.to_tensor(images)])[0].numpy()
+""",
+}
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_paddles_own_loaders_read_it(
+    loader: str, digits: sl.Task, images: np.ndarray, tmp_path: Path
+):
+    model = sl.load_model("vgg", digits)
+    for name, content in write_float(Subject.of(model, (digits.example,))).files.items():
+        (tmp_path / name).write_bytes(content)
+    np.save(tmp_path / "images.npy", images)
+    start = "import numpy, paddle; images = numpy.load('images.npy')"
+    code = f"{start}\n{LOADERS[loader]}\nnumpy.save('made.npy', made)"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    wanted = logits_of(model, images)
+    found = np.load(tmp_path / "made.npy")
+    apart = np.abs(found - wanted).max(axis=1)
+    assert apart.max() < 1e-5 * np.abs(wanted).max()
+    if loader != "inference":  # which changes the graph
+        assert apart.max() == 0
 
 
 def test_two_inputs_and_a_size_of_the_batch(tmp_path: Path):

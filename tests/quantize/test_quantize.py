@@ -330,3 +330,27 @@ def test_tracing_a_quantized_network_makes_paddle_say_nothing_of_places(task: sl
         warnings.simplefilter("always")
         sl.trace(model, task.example)
     assert not [one for one in said if "'place'" in str(one.message)]
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_biases_lie_on_the_step_of_what_is_added_up(
+    bits: int, everything: nn.Layer, task: sl.Task
+) -> None:
+    for layer in (everything.depthwise, everything.head):
+        layer.bias.set_value(paddle.randn(layer.bias.shape))
+    config = sl.QuantConfig(weight_bits=bits, calibration_images=64)
+    int8 = sl.quantize(everything, task, config, progress=False)
+    layers = dict(int8.named_sublayers())
+    # "grouped" has none; "depthwise" reads what "relu" puts on a grid.
+    readers = {"stem": "stem.input", "depthwise": "relu.output", "up": "up.input"}
+    for name, grid in {**readers, "head": "head.input"}.items():
+        place, _, side = grid.partition(".")
+        inputs = layers[f"{place}.{side}_quantizer"].scale.numpy() / 127
+        weights = layers[f"{name}.weight_quantizer"].scale.numpy() / (2 ** (bits - 1) - 1)
+        step = inputs * weights / 2 ** (8 - bits)
+        bias = layers[name].bias.numpy()
+        whole = bias / np.resize(step, bias.shape)
+        assert np.abs(whole).max() > 100
+        assert np.abs(whole - np.rint(whole)).max() <= 1e-6 * np.abs(whole).max()
+    dynamic = sl.quantize(everything, task, README[0], progress=False)
+    assert (dynamic.head.bias.numpy() == everything.head.bias.numpy()).all()

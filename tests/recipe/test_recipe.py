@@ -306,11 +306,20 @@ def test_what_cannot_be_is_refused_with_the_reason_and_the_line(strategies, word
     assert caught.value.line in (5, 4 + len(strategies))[words != "Quantization comes last" :]
 
 
+@pytest.mark.parametrize("setting", ["activation: abs_max", "activation_bits: 4"])
+def test_what_paddle_lite_can_not_run_is_refused_when_it_is_read(setting):
+    more = "export: [onnx-int8, paddle-lite]\n"
+    with pytest.raises(sl.RecipeError, match="needs activations of 8 bits with stored scales"):
+        recipe(f"{QUANTIZE}, {setting}, end_epoch: 1", more=more)
+    assert recipe(f"{QUANTIZE}, end_epoch: 1", more=more).export[1] == "paddle-lite"
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
         ("epochs: 1\n", "ends at epoch 3, after the recipe's 1 epochs"),
         ("export: [onnx-int8]\n", "needs a strategy `quantize`"),
+        ("export: [paddle-lite]\n", "needs a strategy `quantize`"),
         ("export: [onnx8]\n", "is one of onnx"),
         ("batch_size: 0\n", "greater than or equal to 1"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from slimlab.scan import setup
 from slimlab.scan.cluster import shared
 
 ASKED: dict[str, Any] = {"ratios": [0.4, 0.8], "images": 150}
+STEPS = 10 * 2 * 7  # chunks of 300 images, ratios, layers
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,7 +55,13 @@ def no_scan_is_left(client: distributed.Client) -> bool:
 
 @pytest.mark.parametrize(
     "more",
-    [{}, {"metric": "kl"}, {"metric": "loss", "images": 70}, {"precision": 6.0, "images": 300}],
+    [
+        {},
+        {"metric": "kl"},
+        {"metric": "loss", "images": 70},
+        {"precision": 6.0, "images": 300},
+        {"recalibrate_bn": 64, "images": 60},
+    ],
     ids=str,
 )
 def test_the_table_is_that_of_one_process(
@@ -68,23 +76,35 @@ def test_the_table_is_that_of_one_process(
     assert no_scan_is_left(client)
 
 
-def test_a_killed_workers_cells_are_measured_again(
-    client: distributed.Client, vgg: paddle.nn.Layer, digits: sl.Task, tmp_path: Path
+@pytest.mark.parametrize("kills", [2, pytest.param(6, marks=pytest.mark.slow)])
+def test_killed_workers_cells_are_measured_again(
+    client: distributed.Client, vgg: paddle.nn.Layer, digits: sl.Task, tmp_path: Path, kills: int
 ) -> None:
     path = tmp_path / "a.scan"
-    alone = sl.scan_sensitivity(vgg, digits, progress=False, **ASKED)
-    killed = 0
-    for step in sl.iter_scan_sensitivity(vgg, digits, client=client, path=path, **ASKED):
-        if step.cells and not killed:
-            busy = {worker: keys for worker, keys in client.processing().items() if keys}
-            assert busy, "the scan was over before a worker could be killed"
-            killed = client.run(os.getpid, workers=[next(iter(busy))]).popitem()[1]
-            os.kill(killed, signal.SIGKILL)
-    assert killed
-    assert step.item == alone
+    asked = {**ASKED, "images": 300}
+    alone = sl.scan_sensitivity(vgg, digits, progress=False, **asked)
+    # In the first half: workers are done before the last answers are read.
+    moments = sorted(random.Random(0).sample(range(1, STEPS // 2), kills))
+    killed, last, done = set(), None, []
+    for step in sl.iter_scan_sensitivity(vgg, digits, client=client, path=path, **asked):
+        last = step
+        if not done or step.done > done[-1]:  # it got on, and is not only waiting for workers
+            done.append(step.done)
+            if len(killed) == kills or len(done) < moments[len(killed)]:
+                continue
+            busy = [worker for worker, keys in client.processing().items() if keys]
+            # One that was killed just now may still be on the scheduler's list, and can't answer.
+            found = client.run(os.getpid, workers=busy[:1], on_error="ignore")
+            for pid in set(found.values()) - killed:
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+    assert len(killed) == kills, "the scan was over before its workers could be killed"
+    assert last is not None
+    assert last.item == alone
     assert sl.load_scan(path) == alone
     client.wait_for_workers(2)
-    assert killed not in client.run(os.getpid).values()
+    assert not killed.intersection(client.run(os.getpid).values())
+    assert no_scan_is_left(client)
 
 
 def test_stopped_it_keeps_what_has_come_and_goes_on(
@@ -142,3 +162,18 @@ def test_cells_are_dealt_out_once_each(layers: list[int], parts: int) -> None:
     if parts <= len(layers):
         owners = [{layer for layer, _ in part} for part in dealt]
         assert sum(map(len, owners)) == len(layers), "a layer's segment is compiled once"
+
+
+def test_nothing_is_left_out_while_there_is_no_worker(
+    client: distributed.Client,
+    vgg: paddle.nn.Layer,
+    digits: sl.Task,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All may have died at once and be on their way back when a chunk is dealt out."""
+    alone = sl.scan_sensitivity(vgg, digits, progress=False, **ASKED)
+    steps = sl.iter_scan_sensitivity(vgg, digits, client=client, **ASKED)
+    while next(steps).done == 0:
+        pass
+    monkeypatch.setattr(client, "nthreads", dict)
+    assert list(steps)[-1].item == alone

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import paddle
@@ -9,6 +12,7 @@ import pytest
 
 import slimlab as sl
 from slimlab.scan import setup
+from slimlab.scan.records import Records
 
 ASKED = {"ratios": [0.4, 0.8], "images": 150, "progress": False}
 
@@ -126,3 +130,36 @@ def test_kl_is_the_divergence_of_the_cut_model(
         assert cell.drop == pytest.approx(float(expected.mean()), rel=1e-3, abs=1e-6)
     assert scan.baseline == 0
     assert scan.unit == " nats"
+
+
+KILLED = """
+import os, sys
+import numpy as np
+from slimlab.scan.records import Record, Records
+records = Records({"model": "m"}, sys.argv[1])
+records.add([Record(("conv", 0.5), "float32", 0, np.ones(5, np.float32))])
+os._exit(9)
+"""
+
+
+def test_what_a_killed_scan_left_belongs_together(tmp_path: Path) -> None:
+    """Its last records lie in the file beside it that ends in -wal; to read writes neither."""
+    path, elsewhere = tmp_path / "a.scan", tmp_path / "elsewhere"
+    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    beside = path.with_name("a.scan-wal")
+    before = path.read_bytes(), beside.read_bytes()
+    path.with_name("a.scan-shm").unlink()  # only an index: who reads makes it again
+    elsewhere.mkdir()
+    alone = elsewhere / "alone.scan"
+    shutil.copy(path, alone)
+    for file in (path, beside):
+        shutil.copy(file, elsewhere)
+    for place in (path, elsewhere / "a.scan"):
+        read = Records({"model": "m"}, place, write=False)
+        assert read.scores(("conv", 0.5), "float32").tolist() == [1.0] * 5
+    assert (path.read_bytes(), beside.read_bytes()) == before
+    assert path.with_name("a.scan-shm").exists()
+    assert not Records({"model": "m"}, alone, write=False).known(), "it is behind, but not broken"
+    with Records({"model": "m"}, path) as opened:
+        assert len(opened.known()) == 1
+    assert not beside.exists(), "who writes puts it into the file"

@@ -95,3 +95,7 @@ def test_a_changed_metric_is_not_answered_from_the_file(
     with pytest.raises(sl.ArtifactError, match="its metric's function differs"):
         sl.scan_sensitivity(vgg, task(2.0), path=path, **ASKED)
     assert sl.load_scan(path) == first
+    with pytest.raises(sl.ArtifactError, match=r"known scan .* its metric's function differs"):
+        sl.scan_sensitivity(vgg, task(2.0), known=first, **ASKED)
+    again = sl.scan_sensitivity(vgg, task(1.0), known=first, **ASKED)
+    assert again == first == sl.Sensitivity.from_dict(first.to_dict())

@@ -42,7 +42,7 @@ def test_the_grid_is_whole_and_in_order(vgg_scan: sl.Sensitivity, vgg_graph: sl.
     assert vgg_scan.layers == vgg_graph.layers
     expected = [(layer, ratio) for layer in vgg_graph.layers for ratio in (0.3, 0.6, 0.9)]
     assert [(c.layer, c.ratio) for c in vgg_scan.cells] == expected
-    names = ["layer", "ratio", "metric", "drop", "low", "high", "images"]
+    names = ["layer", "ratio", "metric", "drop", "low", "high", "images", "clear"]
     assert list(vgg_scan.to_frame().columns) == names
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,9 +59,11 @@ class Killer:
         self._random = random.Random(seed)
         self._start = 0.0  # seconds until the first line of the last process that had one
 
-    def kill(self, steps: float) -> Life:
-        """Run and kill it: now and then while it starts, otherwise within so many more lines."""
-        early = self._start > 0 and self._random.random() < EARLY
+    def kill(self, steps: float, until: Callable[[int], bool] | None = None) -> Life:
+        """Run and kill it: now and then while it starts, otherwise within so many more lines; with
+        `until`, when it has announced such a number.
+        """
+        early = self._start > 0 and self._random.random() < EARLY and until is None
         lines, pause = self._random.uniform(0, steps), self._random.random()
         began = time.monotonic()
         path = os.pathsep.join(filter(None, [SUPPORT, os.environ.get("PYTHONPATH")]))
@@ -82,7 +84,9 @@ class Killer:
                 assert said[0], child.stderr.read()
                 self._start = time.monotonic() - began
                 since = time.monotonic()
-                said += [child.stdout.readline() for _ in range(int(lines))]
+                while until is not None and said[-1] and not until(int(said[-1])):
+                    said.append(child.stdout.readline())
+                said += [child.stdout.readline() for _ in range(int(lines) if until is None else 0)]
                 gap = (time.monotonic() - since) / max(1, int(lines))
                 time.sleep(pause * min(gap, 1.0))
             over = child.poll() is not None

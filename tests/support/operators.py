@@ -71,6 +71,20 @@ def written_slices(m: nn.Layer, x: Tensor) -> Tensor:
     return paddle.concat([x[:, 3:], x[:, :3]], axis=1)
 
 
+def write_rows(m: nn.Layer, x: Tensor) -> Tensor:
+    y = x * 2
+    y[:, :, 1:3] = x[:, :, 3:5]
+    y[:, :, 0] = 0.0
+    return y
+
+
+def write_channels(m: nn.Layer, x: Tensor) -> Tensor:
+    half = x.shape[1] // 2
+    y = paddle.zeros_like(x)
+    y[:, half:] = x[:, :half]
+    return y
+
+
 def shuffle_by_hand(m: nn.Layer, x: Tensor) -> Tensor:
     b, c, h, w = x.shape
     return x.reshape([b, 2, c // 2, h, w]).transpose([0, 2, 1, 3, 4]).reshape([b, c, h, w])
@@ -217,6 +231,25 @@ OPERATORS: dict[str, Callable[[], Toy]] = {
     "expand": lambda: between(
         lambda m, x: x * F.adaptive_avg_pool2d(x, 1).expand([-1, -1, 6, 6])),
     "expand as": lambda: between(lambda m, x: x + F.adaptive_avg_pool2d(x, 1).expand_as(x)),
+    "expand to another": lambda: between(
+        lambda m, x: x * x.sum(1, keepdim=True).expand([-1, x.shape[1], -1, -1])),
+    "broadcast tensors": lambda: between(
+        lambda m, x: sum(paddle.broadcast_tensors([x, F.adaptive_avg_pool2d(x, 1)]))),
+    "padded channels": lambda: between(
+        lambda m, x: m.wide(x) + F.pad(x, [0, 0, 1, 3, 0, 0, 0, 0]), wide=nn.Conv2D(8, 12, 1),
+        out=12),
+    "written rows": lambda: between(write_rows),
+    "written channels": lambda: between(write_channels),
+    "masked fill": lambda: between(lambda m, x: x.masked_fill(x > 0.5, 0.5)),
+    "crop": lambda: between(
+        lambda m, x: paddle.crop(x, [1, x.shape[1], 4, 4], [0, 0, 1, 1])),
+    "triangle of pixels": lambda: between(lambda m, x: paddle.tril(x)),
+    "triangle of channels": lambda: between(
+        lambda m, x: paddle.tril(x.transpose([0, 2, 3, 1])).transpose([0, 3, 1, 2])),
+    "slice like another": lambda: between(
+        lambda m, x: m.wide(x)[:, : x.shape[1]] + x, wide=nn.Conv2D(8, 12, 1)),
+    "unpool": lambda: between(
+        lambda m, x: F.max_unpool2d(*F.max_pool2d(x, 2, return_mask=True), 2)),
     "channel shuffle": lambda: between(lambda m, x: F.channel_shuffle(x, 2)),
     "shuffle by hand": lambda: between(shuffle_by_hand),
     "shuffle, open": lambda: between(shuffle_open),

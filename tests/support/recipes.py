@@ -9,7 +9,7 @@ import paddle
 from PIL import Image
 
 import slimlab as sl
-from slimlab.recipe.parts import ModelSource, TaskSettings, TeacherSource
+from slimlab.recipe.parts import ModelSource, TeacherSource
 
 IMAGES, CLASSES, PIXELS = 32, 4, 32
 
@@ -62,7 +62,11 @@ def at_home(recipe: sl.Recipe, root: Path) -> sl.Recipe:
     assert recipe.task is not None
     assert recipe.model is not None
     assert recipe.task.images is not None
-    changed = {"task": TaskSettings(images=str(root / recipe.task.images), size=PIXELS)}
+    changed = {
+        "task": recipe.task.model_copy(
+            update={"images": str(root / recipe.task.images), "size": PIXELS}
+        )
+    }
     if recipe.model.artifact is not None:
         changed["model"] = ModelSource(artifact=str(root / recipe.model.artifact))
     else:

@@ -46,8 +46,8 @@ describe("quantization", () => {
   it("quantizes the model that is chosen, and offers none that is on grids already", () => {
     const row = (name: string, quantized: boolean) => ({ name, macs: 1, params: 1, bytes: 1, drop: null, epochs: 0, score: null, quantized });
     const { panel, select, change, model } = show({ candidates_view: { rows: [row("half", false), row("half int8", true)] } });
-    expect([...select("Model").options].map((o) => o.value)).toEqual(["baseline", "half"]);
-    change("Model", "half");
+    expect([...select("To quantize").options].map((o) => o.value)).toEqual(["baseline", "half"]);
+    change("To quantize", "half");
     expect(model.sent.pop()).toEqual({ event: "look_at_weights", name: "half" });
     panel.el.querySelector<HTMLButtonElement>('[data-action="quantize"]')!.click();
     expect(model.sent.pop()).toEqual({ event: "quantize", name: "half" });

@@ -7,7 +7,9 @@ is left alone.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from pathlib import Path
 from typing import Any
 
 try:
@@ -22,3 +24,7 @@ try:
     KernelWebsocketHandler.open = _open_without_delay
 except (ImportError, AttributeError):
     logging.getLogger(__name__).debug("kernel websockets keep their delay", exc_info=True)
+
+with contextlib.suppress(NameError):  # run by app mode, which has no such menu
+    # Export as HTML, in the File menu, is done by the server: like nbconvert in a terminal.
+    load_subconfig("jupyter_nbconvert_config.py", str(Path(__file__).parent))  # noqa: F821
