@@ -34,13 +34,25 @@ OBSERVERS: dict[str, dict[str, Any]] = {
     f"observer {name}": {"observer": name}
     for name in ("abs_max", "average", "percentile", "histogram", "kl", "mse")
 }
+# With 4 bits of weights, one scale a tensor: where rounding hurts.
+FOUR: dict[str, Any] = {"weight_bits": 4, "weight": "abs_max"}
+REMEDIES: dict[str, dict[str, Any]] = {
+    "4 bits": FOUR,
+    "equalize": {**FOUR, "equalize": True},
+    "correct_bias": {**FOUR, "correct_bias": True},
+    "equalize, correct_bias": {**FOUR, "equalize": True, "correct_bias": True},
+    "adaround 100": {**FOUR, "adaround": 100},
+    "adaround 100, correct_bias": {**FOUR, "adaround": 100, "correct_bias": True},
+}
 GROUPS: dict[str, dict[str, dict[str, Any]]] = {
     "qat": PUBLISHED,
     "ptq": {**PUBLISHED, **OBSERVERS},
+    "remedies": REMEDIES,
 }
 TITLES = {
     "qat": "Trained on the grid: {steps} steps of {batch} images at a learning rate of {rate:g}",
     "ptq": "Calibrated only, on 256 images",
+    "remedies": "Weights of 4 bits with one scale a tensor, calibrated only, on 256 images",
 }
 BATCH = 128
 START, END = "<!-- generated: {} -->", "<!-- end {} -->"
@@ -160,6 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--minutes", type=float, default=1e6, help="no run is begun after these")
     parser.add_argument("--results", type=Path, default=Path("quantization.jsonl"))
+    parser.add_argument("--suffix", default="", help="of the markers on the page")
     parser.add_argument("--table", type=Path, help="page with markers to write the tables into")
     options = parser.parse_args(arguments)
     began, known = time.monotonic(), read(options.results)
@@ -185,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         text = f"{title}:\n\n{table(rows)}"
         print(text)
         if options.table is not None:
-            write(options.table, group, text)
+            write(options.table, group + options.suffix, text)
 
 
 def _unfinished(path: Path) -> bool:

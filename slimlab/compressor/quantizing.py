@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Generator, Mapping
 from typing import Any, cast
 
@@ -61,7 +60,7 @@ class Quantizer:
 def followed(model: Layer) -> dict[str, Any]:
     """What activation quantizers remember of the batches they saw, beside their scales: JSON."""
     return {
-        name: [layer._state, layer._sum, list(layer._maxima)]
+        name: layer.followed
         for name, layer in model.named_sublayers()
         if isinstance(layer, ActivationQuantizer)
     }
@@ -82,7 +81,4 @@ def follow_on(model: Layer, remembered: Mapping[str, Any]) -> None:
         msg = f"The quantizers' state is of another model: {differing[0]!r} is in one of the two."
         raise ArtifactError(msg, layer=differing[0])
     for name in mine:
-        layer = layers[name]
-        state, total, maxima = remembered[name]
-        layer._state, layer._sum = float(state), float(total)
-        layer._maxima = deque(map(float, maxima), maxlen=layer._maxima.maxlen)
+        layers[name].follow_on(remembered[name])

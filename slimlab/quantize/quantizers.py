@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import paddle
@@ -118,7 +119,7 @@ class ActivationQuantizer(Quantizer):
         self.kind, self.decay = config.activation, config.decay
         self.observer: Observer | None = None
         self._maxima: deque[float] = deque(maxlen=config.window)
-        self._state, self._sum = 0.0, 0.0
+        self._count, self._sum = 0.0, 0.0
         if self.dynamic:  # nothing is kept
             del self._buffers["scale"]
 
@@ -165,6 +166,20 @@ class ActivationQuantizer(Quantizer):
         else:
             super().settle()
 
+    @property
+    def followed(self) -> list[Any]:
+        """What it remembers of the batches it was trained on, beside its scale, for JSON.
+
+        The count and the sum of the moving average, and the largest of the last batches.
+        """
+        return [self._count, self._sum, list(self._maxima)]
+
+    def follow_on(self, followed: Sequence[Any]) -> None:
+        """Remember what `followed` told."""
+        count, total, maxima = followed
+        self._count, self._sum = float(count), float(total)
+        self._maxima = deque(map(float, maxima), maxlen=self._maxima.maxlen)
+
     def _follow(self, high: float) -> None:
         """Count a training batch."""
         if not np.isfinite(high):
@@ -173,11 +188,11 @@ class ActivationQuantizer(Quantizer):
             self._maxima.append(high)
             self.set_scale(max(self._maxima))
             return
-        if self._state == 0:  # what calibration found counts as one batch
-            self._state, self._sum = 1.0, float(self.scale.item())
-        self._state = self._state * self.decay + 1
+        if self._count == 0:  # what calibration found counts as one batch
+            self._count, self._sum = 1.0, float(self.scale.item())
+        self._count = self._count * self.decay + 1
         self._sum = self._sum * self.decay + high
-        self.set_scale(self._sum / self._state)
+        self.set_scale(self._sum / self._count)
 
 
 @contextlib.contextmanager

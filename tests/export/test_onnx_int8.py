@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from exports import logits_of, run_readme
 
 import slimlab as sl
+from slimlab.loaders import ArrayLoader
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,7 @@ def test_int8_of_a_quantized_network(config: tuple[str, str], digits: sl.Task, t
     assert biases
     assert {one.data_type for one in biases} == {onnx.TensorProto.FLOAT}
     assert graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+    onnx.checker.check_model(onnx.load(report.folder / "model.onnx"), full_check=True)
     assert report.parity.holds
     assert not report.parity.exact
     assert report.float_bytes > report.bytes
@@ -114,4 +117,12 @@ def test_prune_train_on_the_grid_export_in_one_go(digits: sl.Task, tmp_path: Pat
 @pytest.mark.parametrize("name", ["mobilenet_v1", "resnet20", "vgg"])
 @pytest.mark.parametrize("task", ["digits", "fashion-mnist"])
 def test_every_zoo_network_in_one_go(name: str, task: str, tmp_path: Path):
-    assert _in_one_go(name, sl.load_task(task), tmp_path, 1).parity.holds
+    data = sl.load_task(task)
+    if task == "fashion-mnist":  # twenty steps show that it goes; the accuracy is a benchmark's
+        x, labels = next(iter(data.train.batches(2560, seed=0)))
+        data = replace(data, train=ArrayLoader(x.numpy(), labels.numpy()))
+    report = _in_one_go(name, data, tmp_path, 1)
+    assert report.parity.holds
+    file = onnx.load(report.folder / "model.onnx")
+    onnx.checker.check_model(file, full_check=True)
+    assert report.share < 0.55
