@@ -224,10 +224,12 @@ def press() -> dict[str, Any]:
     return {"first": took, "cells": len(table.cells), "images": table.cells[0].images}
 
 
-def child(*args: str) -> dict[str, Any]:
-    """Run this file in a process of its own."""
+def child(*args: str, threads: int | None = None) -> dict[str, Any]:
+    """Run this file in a process of its own; on so many threads, if given."""
     command = [sys.executable, __file__, "--child", *args]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    few = {"OMP_NUM_THREADS": str(threads)} if threads else {}
+    env = {**os.environ, **few}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
         sys.exit(done.stderr)
     made: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -277,7 +279,8 @@ def measure(name: str, options: argparse.Namespace) -> None:
                 continue  # random weights have no accuracy to lose
             run[way] = child(name, way, str(images), folder)
             print(name, way, run[way], flush=True)
-        again = child(name, "plain", str(images), folder)  # the machine's pace before and after
+        # Where other work runs, two threads that wait for each other are slower than one.
+        again = child(name, "plain", str(images), folder, threads=1)
         run["plain"]["again"] = again["each"]
     with options.results.open("a") as file:
         file.write(json.dumps(run) + "\n")

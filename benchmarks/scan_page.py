@@ -11,7 +11,8 @@ GOALS = {"float32": 14, "bfloat16": 50, "adaptive": 100, "adaptive bfloat16": 10
 INTRODUCTION = """\
 Made by `python benchmarks/scan.py`. *Plain* is what PaddleSlim does: the whole network in Paddle's
 dygraph for each image of each cell (layer and ratio). The fastest of sixty forward passes counts,
-thirty before and thirty after the other ways; seconds for the whole table follow from it.
+thirty before the other ways on all threads and thirty after them on one; seconds for the whole
+table follow from it.
 Everything else ran as it is, with set-up: tracing, lowering, compiling, a comparison with the
 model. Other work ran on the machine meanwhile, so there are two columns: *seconds* by the clock,
 and *alone*, where a step counts as the shortest one of its layer, as the plain pass is the shortest
