@@ -79,7 +79,7 @@ def test_after_a_kernel_restart_the_scan_is_offered_and_goes_on(lab, bench):
     offer = again.root.locator(".slim-offer")
     expect(again.root).to_be_visible(timeout=90 * SECONDS)
     again.open("Scan and pick")
-    expect(offer).to_contain_text("of 1200 cells, not finished", timeout=60 * SECONDS)
+    expect(offer).to_contain_text("of 1,200 cells, not finished", timeout=60 * SECONDS)
     again.button("Use it").click()
     expect(offer).not_to_be_visible()
     expect(again.curves.nth(2)).to_be_attached()

@@ -43,11 +43,11 @@ def test_the_shipped_notebook_shows_every_panel(lab):
 
 
 def test_scan_stop_resume_while_the_kernel_stays_free(bench):
-    # 45 ratios of 12 layers: enough to be stopped in the middle.
-    bench.scan("0.02:0.9:0.02", images=359)
+    # 100 ratios of 12 layers: enough to be stopped in the middle.
+    bench.scan("0.009:0.9:0.009", images=359)
     expect(bench.button("Scan")).to_be_disabled()
     expect(bench.curves.nth(1)).to_be_attached(timeout=30 * SECONDS)
-    underway = re.compile(r"[\d,]+ / 193,860 images, .+ left")
+    underway = re.compile(r"[\d,]+ / 430,800 images, .+ left")
     expect(bench.root.locator(".slim-counts")).to_have_text(underway)
 
     bench.page.evaluate(RUN_NEW_CELL, "print('answer', 6 * 7, bench.progress.status)")
@@ -57,19 +57,19 @@ def test_scan_stop_resume_while_the_kernel_stays_free(bench):
     bench.button("Stop").click()
     expect(bench.job).to_have_attribute("data-status", "stopped", timeout=5 * SECONDS)
     assert time.monotonic() - start < 1.5  # a second, and the browser's own way there and back
-    bench.finished("of 540 cells is kept", status="stopped")
+    bench.finished("of 1200 cells is kept", status="stopped")
     counts = bench.root.locator(".slim-counts").text_content() or ""
     stopped_at = int(counts.split()[0].replace(",", ""))
-    assert 0 < stopped_at < 540 * 359
+    assert 0 < stopped_at < 1200 * 359
     drawn = bench.curves.count()
     assert drawn >= 2
 
     bench.button("Resume").click()
-    running = bench.root.locator('.slim-jobbar[data-status="running"] [data-total="193860"]')
+    running = bench.root.locator('.slim-jobbar[data-status="running"] [data-total="430800"]')
     expect(running).to_be_attached()
     assert int(running.get_attribute("data-done") or 0) >= stopped_at
     expect(bench.curves.nth(drawn)).to_be_attached(timeout=30 * SECONDS)
-    bench.finished("Scanned 540 cells")
+    bench.finished("Scanned 1200 cells")
     expect(bench.curves).to_have_count(12)
     expect(bench.button("Resume")).to_be_disabled()
 
