@@ -75,7 +75,7 @@ def time_staircase(times: TimeTable, layer: str) -> Figure:
     ...     model, graph, task.example, settings=few, cache=None, progress=False
     ... )
     >>> sl.plots.time_staircase(times, graph.layers[0]).axes[0].get_xlabel()
-    'Channels kept of convs.0'
+    'Channels kept of features.0.conv'
     """
     stairs = times.staircase(layer)
     figure = Picture(figsize=(6.4, 3.6), layout="constrained")

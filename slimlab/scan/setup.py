@@ -220,8 +220,8 @@ def identity(table: Sensitivity) -> dict[str, str]:
 
 
 def _order(graph: Graph, groups: int, memory: int) -> Sequence[str]:
-    """The runtimes to try. Where the weights of all parts do not fit into memory, parts are compiled
-    again and again: OpenVINO takes long to, and holds more than it is given.
+    """The runtimes to try. Parts whose weights do not all fit into memory are compiled again and
+    again: OpenVINO takes long to, and holds more than it is given.
     """
     # A part has half of the network's weights on average, and a runtime holds them twice.
     weights = 4 * graph.profile.params * groups

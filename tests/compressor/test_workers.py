@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 
-import psutil
 import pytest
 from compressing import DISTILL, PRUNE, TUNE, compress, network, recipe, same, task, weights
+from family import forked
 
 import slimlab as sl
 
@@ -41,7 +41,7 @@ def test_a_killed_worker_costs_no_bit(whole, tmp_path):
     def kill(event):
         if event.kind == "step" and event.record.step in moments:
             moments.remove(event.record.step)
-            (other,) = psutil.Process().children()
+            (other,) = forked()
             other.send_signal(signal.SIGKILL)
 
     moments = [2, 5, 11, 14]
@@ -49,7 +49,7 @@ def test_a_killed_worker_costs_no_bit(whole, tmp_path):
     while moments:
         with pytest.raises(sl.WorkerError, match="goes on from its last checkpoint"):
             compress(STEPS, tmp_path, workers=2, callbacks=[kill])
-        assert not psutil.Process().children()
+        assert not forked()
         deaths += 1
     again = compress(STEPS, tmp_path, workers=2)
     assert deaths == 4

@@ -16,7 +16,13 @@ M, F = paddle.vision.models, paddle.nn.functional
 TOYS = {**TOPOLOGIES, **OPERATORS}
 RELATIVE = 1e-5
 # What can't be written, and what is said of it.
-REFUSED = {"attention by einsum": "Operator einsum", "gru": "Operator rnn", "lstm": "Operator rnn"}
+REFUSED = {
+    "attention by einsum": "Operator einsum", "gru": "Operator rnn", "lstm": "Operator rnn",
+    "broadcast tensors": "Operator broadcast_tensors", "crop": "Operator crop",
+    "masked fill": "Operator masked_fill", "unpool": "Operator max_pool2d_with_index",
+    "written rows": "Operator set_value_with_tensor_", "triangle of pixels": "Operator tril",
+    "written channels": "Operator set_value_with_tensor_", "triangle of channels": "Operator tril",
+}  # fmt: skip
 REFUSED_ARCHITECTURES = {"language": "Operator rnn", "conditional": "control flow"}
 ONE_IMAGE = {"squeeze"}  # the forward has the batch written into it
 # The lightest of each family, and the least height that it takes.

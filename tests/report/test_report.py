@@ -131,7 +131,7 @@ def test_accounts_histories_scans_and_exports_are_in_it(tmp_path):
         assert words in page.text
     assert "Trained for 9 steps (1.5 epochs); top1 went from 20.00 to 88.00." in page.text
     assert page.row("top1") == ["top1", "yes", "1.5e-06"]
-    assert ["conv", "0.4", "60", "30", "29", "31", "100"] in page.rows  # a cell of the scan
+    assert ["conv", "0.4", "60", "30", "29", "31", "100", "yes"] in page.rows  # a cell of the scan
     assert ["conv", "0.4"] in page.rows  # the picked ratio
     images = [attributes for tag, attributes in page.tags if tag == "img"]
     assert len(images) == 5  # two trade-offs, curves, ratios, training

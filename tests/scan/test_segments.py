@@ -58,7 +58,7 @@ def built(make: Callable[[], paddle.nn.Layer]) -> paddle.nn.Layer:
 
 
 # What `lower` refuses: such a network is scanned in Paddle.
-REFUSED = {"gru", "lstm"}
+REFUSED = {"gru", "lstm", "broadcast tensors", "masked fill", "crop", "unpool"}
 # Written for one image; changes a buffer at each call, so that two outputs need not be the same.
 for name in ("squeeze", "spectral norm"):
     CASES.pop(name)
@@ -98,7 +98,7 @@ def test_values_are_handed_over_in_bfloat16(name: str) -> None:
     for group in graph.groups:
         expected = reference.pruned(chunk, group.name, 0.5)
         assert difference(fast.pruned(chunk, group.name, 0.5), expected) < 0.05, group.name
-    handed = [v for name, v in fast._values(chunk).items() if name.endswith(LAST)]
+    handed = [v for name, v in fast.values(chunk).items() if name.endswith(LAST)]
     assert handed
     assert all(value.itemsize == 2 for value in handed)
 

@@ -7,9 +7,9 @@ import signal
 
 import numpy as np
 import paddle
-import psutil
 import pytest
 from compressing import network, same, task, weights
+from family import forked
 from paddle import nn
 
 import slimlab as sl
@@ -105,7 +105,7 @@ def test_the_same_bits_again_and_random_numbers_of_their_own():
 def test_a_worker_that_is_killed_ends_the_others():
     def kill(event):
         if event.record.step == 2:
-            (other,) = psutil.Process().children()
+            (other,) = forked()
             seen.append(other)
             other.send_signal(signal.SIGKILL)
 
@@ -114,7 +114,7 @@ def test_a_worker_that_is_killed_ends_the_others():
         tune(network(), workers=2, training=Training(callbacks=(kill,)))
     assert death.value.worker == 1
     assert not seen[0].is_running()
-    assert not psutil.Process().children()
+    assert not forked()
 
 
 def test_an_error_in_a_worker_is_told():
@@ -132,7 +132,7 @@ def test_an_error_in_a_worker_is_told():
     home = os.getpid()
     with pytest.raises(sl.WorkerError, match=r"Worker 1 of 2 failed: ValueError: out of paper"):
         tune(Fails(), workers=2)
-    assert not psutil.Process().children()
+    assert not forked()
 
 
 def test_not_a_number_in_one_part_is_found_in_the_whole():
@@ -149,7 +149,7 @@ def test_not_a_number_in_one_part_is_found_in_the_whole():
     with pytest.raises(sl.SlimLabError, match=r"at step 1, .*images themselves") as stop:
         sl.fine_tune(plain(), spoilt, batch_size=32, workers=2, progress=False)
     assert stop.value.step == 1
-    assert not psutil.Process().children()
+    assert not forked()
 
 
 def test_a_callback_that_changes_the_model_is_found_out():
@@ -166,10 +166,10 @@ def test_stopped_early_nobody_waits():
     for step in steps:
         if step.done == 2:
             break
-    assert len(psutil.Process().children()) == 1
+    assert len(forked()) == 1
     _, history = sl.finish_early(steps)
     assert history.records[-1].step == 2
-    assert not psutil.Process().children()
+    assert not forked()
 
 
 @pytest.mark.parametrize(
