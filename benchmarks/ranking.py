@@ -30,7 +30,7 @@ RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
 WORDS = {
     "plain": "predicted by the scan",
     "recalibrated": "predicted by the scan with `recalibrate_bn=128`",
-    "divergence": "predicted from divergences, see below",
+    "divergence": "predicted from the sum of the layers' KL divergences",
     "before": "measured drop, before fine-tuning",
     "renewed": "measured drop with BatchNorm statistics estimated anew",
 }
