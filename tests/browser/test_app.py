@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
 from bench_page import SECONDS, Bench
+from family import listened_at
 from playwright.sync_api import Page, expect
 
 LOOPBACK = {"127.0.0.1", "::1"}
@@ -45,15 +45,7 @@ def test_refuses_without_the_token_or_with_another(app_server):
 
 
 def test_listens_on_this_machine_only(app_server):
-    process = psutil.Process(app_server.process.pid)
-    addresses = set()
-    for member in [process, *process.children(recursive=True)]:
-        with contextlib.suppress(psutil.NoSuchProcess):  # a kernel that ends meanwhile
-            addresses |= {
-                connection.laddr.ip
-                for connection in member.net_connections(kind="inet")
-                if connection.status == psutil.CONN_LISTEN
-            }
+    addresses = listened_at(app_server.process.pid)
     assert addresses
     assert addresses <= LOOPBACK
 

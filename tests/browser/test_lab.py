@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import urllib.request
 from urllib.parse import urlsplit
 
-import psutil
+from family import listened_at
 from playwright.sync_api import expect
 
 LOOPBACK = {"127.0.0.1", "::1"}
@@ -47,15 +46,7 @@ def test_a_widget_is_drawn_and_saved_with_the_notebook(lab):
 
 
 def test_listens_on_this_machine_only(server):
-    process = psutil.Process(server.process.pid)
-    addresses = set()
-    for member in [process, *process.children(recursive=True)]:
-        with contextlib.suppress(psutil.NoSuchProcess):  # a kernel that ends meanwhile
-            addresses |= {
-                connection.laddr.ip
-                for connection in member.net_connections(kind="inet")
-                if connection.status == psutil.CONN_LISTEN
-            }
+    addresses = listened_at(server.process.pid)
     assert addresses
     assert addresses <= LOOPBACK
 
