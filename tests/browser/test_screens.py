@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from bench_page import SECONDS, Bench
+from benches import SMALL, deep
 from playwright.sync_api import Page, expect
 from readable import CROWDED, PALE, THEME
 
@@ -22,57 +23,6 @@ KEPT = {
     "fifty-layers-dark-1920",
 }
 SIZES = {"1280": {"width": 1280, "height": 800}, "1920": {"width": 1920, "height": 1080}}
-# Drops with known shape, so that a picture takes no scan: early layers lose more than late ones.
-MEASURED = """
-import math
-from slimlab.scan.setup import fingerprint
-from slimlab.sensitivity import Fingerprint
-
-def measured(model, graph, ratios, baseline=96.4):
-    cells = []
-    for n, layer in enumerate(graph.layers):
-        worst = 70 * (1 - n / len(graph.layers)) + 6 + 5 * math.sin(3 * n)
-        for ratio in ratios:
-            drop = worst * ratio ** 3
-            cells.append(sl.Cell(layer, ratio, baseline - drop, drop, drop - 1.5, drop + 1.5, 359))
-    return sl.Sensitivity(
-        cells=tuple(cells), layers=graph.layers, ratios=tuple(ratios), baseline=baseline,
-        metric="top1", unit="%", criterion="l1_norm", images=359,
-        fingerprint=Fingerprint(fingerprint(model), task.fingerprint()),
-    )
-"""
-SMALL = f"""
-import slimlab as sl, slimlab_widgets as slw
-{MEASURED}
-task = sl.load_task("digits")
-model = sl.load_model("resnet20", task)
-graph = sl.trace(model, task.example)
-scan = measured(model, graph, [n / 10 for n in range(1, 10)])
-bench = slw.Workbench(model, task, graph=graph, sensitivity=scan)
-bench
-"""
-DEEP = f"""
-import slimlab as sl, slimlab_widgets as slw
-from paddle import nn
-{MEASURED}
-class Deep(nn.Layer):
-    def __init__(self, layers):
-        super().__init__()
-        widths = [1] + [16] * layers
-        pairs = [[nn.Conv2D(a, b, 3, padding=1), nn.ReLU()] for a, b in zip(widths, widths[1:])]
-        self.body = nn.Sequential(*sum(pairs, []))
-        self.head = nn.Sequential(nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(16, 10))
-
-    def forward(self, x):
-        return self.head(self.body(x))
-
-task = sl.load_task("digits")
-model = Deep(50)
-graph = sl.trace(model, task.example)
-scan = measured(model, graph, [n / 10 for n in range(1, 10)])
-bench = slw.Workbench(model, task, graph=graph, sensitivity=scan)
-bench
-"""
 
 
 def look(bench: Bench, name: str) -> None:
@@ -147,7 +97,7 @@ def test_every_panel_can_be_read_in_both_themes_and_sizes(lab):
 
 @pytest.mark.slow
 def test_fifty_layers_can_be_read_in_both_themes_and_sizes(lab):
-    bench = opened(lab, DEEP)
+    bench = opened(lab, deep(50, scanned=True))
     bench.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
     bench.open("Scan and pick")
     bench.button("Set by budget").click()

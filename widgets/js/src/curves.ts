@@ -6,6 +6,7 @@ import { interpolate, valueAt } from "./cost";
 import { KEYS, attrs, h, onResize, s, show, text } from "./dom";
 import { capital, fixed, metricLabel, metricName, score } from "./format";
 import type { Curve, CurvesView } from "./types";
+import { byLayer } from "./unpack";
 
 export interface CurvesEvents {
   select(layer: string): void;
@@ -46,11 +47,14 @@ export class CurvesPlot {
   private baseline = s("g", { class: "slim-baseline" });
   private marks = s("g", { class: "slim-marks" });
   private dots = s("g", { class: "slim-dots" });
+  /** What a hand moves lies on a sheet of its own: the curves under it need not be drawn again. */
+  private over = s("svg", { class: "slim-plot slim-over", height: HEIGHT });
   private handle = s("circle", { class: "slim-handle", r: 7, tabindex: 0, role: "slider", ...KEYS });
   private tip = h("div", { class: "slim-tip", hidden: true });
   private empty = h("div", { class: "slim-empty" });
   private caption = h("div", { class: "slim-caption", "aria-live": "off" });
-  private paths = new Map<string, SVGPathElement>();
+  private paths = new Map<string, { el: SVGPathElement; curve: Curve | null; frame: string }>();
+  private points = new Map<string, SVGCircleElement>();
   private width = 640;
   private view: CurvesView = {};
   private byLayer = new Map<string, Curve>();
@@ -64,9 +68,10 @@ export class CurvesPlot {
 
   constructor(private events: CurvesEvents, private hint: string) {
     this.hand = events.hand ?? { grabbed: null };
-    const plot = h("div", { class: "slim-plot-box" }, this.svg, this.tip, this.empty);
+    const plot = h("div", { class: "slim-plot-box" }, this.svg, this.over, this.tip, this.empty);
     this.el = h("div", { class: "slim-curves" }, this.caption, plot);
-    this.svg.append(this.title, this.grid, this.band, this.lines, this.baseline, this.marks, this.dots, this.handle);
+    this.svg.append(this.title, this.grid, this.band, this.lines, this.baseline, this.marks);
+    this.over.append(this.dots, this.handle);
     this.svg.addEventListener("pointerdown", (e) => this.press(e));
     this.svg.addEventListener("pointermove", (e) => this.move(e));
     this.svg.addEventListener("pointerup", (e) => this.release(e));
@@ -85,7 +90,7 @@ export class CurvesPlot {
     this.ratios = ratios;
     this.selected = selected;
     if (redraw) {
-      this.byLayer = new Map((view.curves ?? []).map((c) => [c.layer, c]));
+      this.byLayer = byLayer(view);
       this.draw();
     } else this.drawPicks();
   }
@@ -117,20 +122,23 @@ export class CurvesPlot {
     const order = this.view.layers ?? curves.map((c) => c.layer);
     for (const [layer, path] of this.paths) {
       if (!this.byLayer.has(layer)) {
-        path.remove();
+        path.el.remove();
         this.paths.delete(layer);
       }
     }
     const draw = line();
+    const frame = [...this.x.domain(), ...this.x.range(), ...this.y.domain(), this.view.baseline].join(" ");
     for (const curve of curves) {
       let path = this.paths.get(curve.layer);
       if (!path) {
-        path = s("path", { class: "slim-curve", "data-layer": curve.layer });
-        path.setAttribute("style", layerStyle(order.indexOf(curve.layer), order.length));
+        const style = layerStyle(order.indexOf(curve.layer), order.length);
+        path = { el: s("path", { class: "slim-curve", "data-layer": curve.layer, style }), curve: null, frame };
         this.paths.set(curve.layer, path);
-        this.lines.append(path);
+        this.lines.append(path.el);
       }
-      attrs(path, { d: draw(this.knots(curve)) ?? "", "data-points": curve.points.length });
+      if (path.curve === curve && path.frame === frame) continue;
+      Object.assign(path, { curve, frame });
+      attrs(path.el, { d: draw(this.knots(curve)) ?? "", "data-points": curve.points.length });
     }
     this.drawBaseline();
     this.drawSelected(order);
@@ -160,7 +168,7 @@ export class CurvesPlot {
   }
 
   private drawAxes(): void {
-    attrs(this.svg, { width: this.width, viewBox: `0 0 ${this.width} ${HEIGHT}` });
+    for (const sheet of [this.svg, this.over]) attrs(sheet, { width: this.width, viewBox: `0 0 ${this.width} ${HEIGHT}` });
     const [left, right, bottom] = [MARGIN.left, this.width - MARGIN.right, HEIGHT - MARGIN.bottom];
     const parts: Node[] = [];
     for (const tick of this.x.ticks(Math.min(10, Math.floor(this.width / 60)))) {
@@ -194,7 +202,7 @@ export class CurvesPlot {
   }
 
   private drawSelected(order: string[]): void {
-    for (const [layer, path] of this.paths) path.classList.toggle("slim-selected", layer === this.selected);
+    for (const [layer, { el }] of this.paths) el.classList.toggle("slim-selected", layer === this.selected);
     const curve = this.selected ? this.byLayer.get(this.selected) : undefined;
     if (!curve) {
       this.band.removeAttribute("d");
@@ -212,20 +220,29 @@ export class CurvesPlot {
     this.marks.replaceChildren(
       ...curve.points.map((p) => s("circle", { cx: this.x(p.ratio), cy: this.y(p.value), r: 2.5 })),
     );
-    this.paths.get(curve.layer)?.parentNode?.append(this.paths.get(curve.layer)!); // on top of the others
+    const path = this.paths.get(curve.layer)?.el;
+    if (path && this.lines.lastChild !== path) this.lines.append(path); // on top of the others
   }
 
   private drawPicks(): void {
     const order = this.view.layers ?? [];
-    const dots: Node[] = [];
-    for (const [layer, curve] of this.byLayer) {
-      const ratio = this.ratios[layer] ?? 0;
-      if (ratio <= 0 || layer === this.selected) continue;
+    order.forEach((layer, n) => {
+      const curve = this.byLayer.get(layer);
+      const ratio = curve && layer !== this.selected ? this.ratios[layer] ?? 0 : 0;
+      const known = this.points.get(layer);
+      if (!curve || ratio <= 0) {
+        known?.remove();
+        this.points.delete(layer);
+        return;
+      }
+      const dot = known ?? s("circle", { r: 4, class: "slim-dot", "data-layer": layer, style: layerStyle(n, order.length) });
       const [cx, cy] = this.at(curve, ratio);
-      const style = layerStyle(order.indexOf(layer), order.length);
-      dots.push(s("circle", { cx, cy, r: 4, class: "slim-dot", "data-layer": layer, style }));
-    }
-    this.dots.replaceChildren(...dots);
+      attrs(dot, { cx, cy });
+      if (!known) {
+        this.points.set(layer, dot);
+        this.dots.append(dot);
+      }
+    });
     const curve = this.selected ? this.byLayer.get(this.selected) : undefined;
     show(this.handle, !!curve && !!this.events.ratio);
     if (curve) this.placeHandle(curve);
@@ -315,8 +332,8 @@ export class CurvesPlot {
 
   private hover(layer: string | null, px = 0, py = 0): void {
     if (layer !== this.hovered) {
-      if (this.hovered) this.paths.get(this.hovered)?.classList.remove("slim-hovered");
-      if (layer) this.paths.get(layer)?.classList.add("slim-hovered");
+      if (this.hovered) this.paths.get(this.hovered)?.el.classList.remove("slim-hovered");
+      if (layer) this.paths.get(layer)?.el.classList.add("slim-hovered");
       this.hovered = layer;
       this.svg.classList.toggle("slim-hovering", !!layer);
       this.drawCaption();

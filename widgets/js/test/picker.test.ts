@@ -91,6 +91,26 @@ describe("a hand", () => {
     expect(shown(right, "b")).toBe("0.25");
   });
 
+  it("makes one stroke of the keys on a layer, and begins another with each press of the pointer", () => {
+    const { model } = context({ key: "strokes", kind: "picker", ...traits });
+    const el = document.createElement("div");
+    const stop = slim.render({ model, el });
+    const slider = (layer: string) => el.querySelector<HTMLInputElement>(`[data-layer="${layer}"] input`)!;
+    const press = (layer: string) => {
+      key(slider(layer), "ArrowRight");
+      vi.advanceTimersByTime(5000); // no clock ends a stroke
+    };
+    press("a");
+    press("a");
+    slider("a").dispatchEvent(new MouseEvent("pointerdown", { bubbles: true }));
+    press("a");
+    press("b");
+    const strokes = model.sent.filter((m) => m.event === "ratios").map((m) => m.stroke);
+    expect(strokes[1]).toBe(strokes[0]);
+    expect(new Set(strokes).size).toBe(3);
+    stop();
+  });
+
   it("tells the kernel that it is at work, not more than twice a second", () => {
     const { model } = context({ key: "touch", kind: "picker", ...traits });
     const el = document.createElement("div");
