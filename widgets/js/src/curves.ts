@@ -1,10 +1,9 @@
 // All sensitivity curves on one plot. Hover names a layer, a click selects it, a point can be dragged along its curve.
-import { scaleLinear } from "d3-scale";
-import { area, line } from "d3-shape";
 import { layerStyle } from "./colour";
 import { interpolate, valueAt } from "./cost";
 import { KEYS, attrs, h, onResize, s, show, text } from "./dom";
 import { capital, fixed, metricLabel, metricName, score } from "./format";
+import { type Scale, band, line, linear, rounded } from "./scale";
 import type { Curve, CurvesView } from "./types";
 import { byLayer } from "./unpack";
 
@@ -62,8 +61,8 @@ export class CurvesPlot {
   private selected: string | null = null;
   private hovered: string | null = null;
   private hand: { grabbed: Grabbed | null };
-  private x = scaleLinear();
-  private y = scaleLinear();
+  private x: Scale = linear([0, 1], [0, 1]);
+  private y: Scale = linear([0, 1], [0, 1]);
   readonly stop: () => void;
 
   constructor(private events: CurvesEvents, private hint: string) {
@@ -126,8 +125,7 @@ export class CurvesPlot {
         this.paths.delete(layer);
       }
     }
-    const draw = line();
-    const frame = [...this.x.domain(), ...this.x.range(), ...this.y.domain(), this.view.baseline].join(" ");
+    const frame = [...this.x.domain, ...this.x.range, ...this.y.domain, this.view.baseline].join(" ");
     for (const curve of curves) {
       let path = this.paths.get(curve.layer);
       if (!path) {
@@ -138,7 +136,7 @@ export class CurvesPlot {
       }
       if (path.curve === curve && path.frame === frame) continue;
       Object.assign(path, { curve, frame });
-      attrs(path.el, { d: draw(this.knots(curve)) ?? "", "data-points": curve.points.length });
+      attrs(path.el, { d: line(this.knots(curve)), "data-points": curve.points.length });
     }
     this.drawBaseline();
     this.drawSelected(order);
@@ -159,12 +157,12 @@ export class CurvesPlot {
     let [low, high] = values.length ? [Math.min(...values), Math.max(...values)] : [0, 100];
     if (high - low < 1e-9) [low, high] = [low - 1, high + 1];
     const most = Math.max(0.9, ...(this.view.ratios ?? []));
-    this.x = scaleLinear([0, most], [MARGIN.left, this.width - MARGIN.right]);
-    this.y = scaleLinear([low, high], [HEIGHT - MARGIN.bottom, MARGIN.top]).nice(6);
+    this.x = linear([0, most], [MARGIN.left, this.width - MARGIN.right]);
+    const percent = this.view.unit === "%";
+    const [bottom, top] = rounded([low, high], 6);
     // No accuracy is above 100 %, whatever an interval says; the band ends at the frame.
-    if (this.view.unit !== "%") return;
-    const [bottom, top] = this.y.domain();
-    this.y.domain([Math.max(0, bottom), Math.min(100, top)]).clamp(true);
+    const ends: [number, number] = percent ? [Math.max(0, bottom), Math.min(100, top)] : [bottom, top];
+    this.y = linear(ends, [HEIGHT - MARGIN.bottom, MARGIN.top], percent);
   }
 
   private drawAxes(): void {
@@ -179,8 +177,7 @@ export class CurvesPlot {
     for (const tick of this.y.ticks(6)) {
       const y = this.y(tick);
       parts.push(s("line", { x1: left, x2: right, y1: y, y2: y, class: "slim-rule" }));
-      const name = this.y.tickFormat(6)(tick).replace("-", "\u2212");
-      parts.push(s("text", { x: left - 7, y: y + 4, "text-anchor": "end" }, name));
+      parts.push(s("text", { x: left - 7, y: y + 4, "text-anchor": "end" }, this.y.format(6)(tick)));
     }
     const middle = (MARGIN.top + bottom) / 2;
     parts.push(
@@ -214,9 +211,9 @@ export class CurvesPlot {
     for (const el of [this.band, this.marks, this.handle]) el.setAttribute("style", style);
     const base = this.view.baseline ?? 0;
     const start = { ratio: 0, low: base, high: base };
-    const shape = area<{ ratio: number; low: number; high: number }>()
-      .x((p) => this.x(p.ratio)).y0((p) => this.y(p.low)).y1((p) => this.y(p.high));
-    this.band.setAttribute("d", shape([start, ...curve.points]) ?? "");
+    const points = [start, ...curve.points];
+    const side = (end: "low" | "high") => points.map((p): [number, number] => [this.x(p.ratio), this.y(p[end])]);
+    this.band.setAttribute("d", band(side("high"), side("low")));
     this.marks.replaceChildren(
       ...curve.points.map((p) => s("circle", { cx: this.x(p.ratio), cy: this.y(p.value), r: 2.5 })),
     );
