@@ -117,10 +117,6 @@ class Lab:
             "() => window.jupyterapp.commands.execute('docmanager:save').then(() => null)"
         )
 
-    def text(self) -> str:
-        """Give all text that the page shows."""
-        return str(self.page.inner_text("body"))
-
     def stop_kernels(self) -> None:
         """End every kernel of the server."""
         status, body, _ = self.server.request("/api/sessions")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
+from apps import app
 from bench_page import SECONDS, Bench
 from benches import SMALL, deep
 from playwright.sync_api import Page, expect
@@ -21,6 +23,7 @@ KEPT = {
     "compare-light-1920",
     "fifty-layers-light-1920",
     "fifty-layers-dark-1920",
+    "app-light-1280",
 }
 SIZES = {"1280": {"width": 1280, "height": 800}, "1920": {"width": 1920, "height": 1080}}
 
@@ -64,7 +67,14 @@ def test_every_panel_can_be_read_in_both_themes_and_sizes(lab):
     page = bench.page
     page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
     each_look(page, bench, "layers")
+    for step in ("Fine-tune", "Quantize", "Compare and save"):  # with nothing on them yet
+        bench.open(step)
+        each_look(page, bench, f"empty-{step}")
     bench.open("Scan and pick")
+    bench.root.get_by_label("Uniform ratio").fill("1.2")
+    bench.button("Set uniform").click()
+    expect(bench.status).to_have_class(re.compile("slim-error"))
+    each_look(page, bench, "error")
     bench.button("Set by budget").click()
     bench.finished("Picked for -50% MACs")
     bench.confirmed()
@@ -81,18 +91,35 @@ def test_every_panel_can_be_read_in_both_themes_and_sizes(lab):
     bench.button("Compare").click()
     bench.finished("Compared 3 models")
     bench.open("Fine-tune")
-    bench.root.get_by_label("Epochs").fill("2")
+    bench.root.locator(".slim-pairing summary").click()
+    bench.button("Suggest pairs").click()
+    bench.finished("Paired")
+    bench.root.get_by_label("Learn from the unpruned model").check()
+    bench.root.get_by_label("Epochs").fill("4")
     bench.button("Fine-tune").click()
     bench.finished("Fine-tuned 'drop at most 3'")
     each_look(page, bench, "tune")
+    bench.open("Quantize")
+    bench.root.get_by_label("To quantize").select_option("drop at most 3")
+    bench.root.get_by_label("Weight bits").select_option("5")
+    bench.root.get_by_label("Bits of stem").select_option("8")
+    bench.button("Quantize").click()
+    bench.finished("Quantized 'drop at most 3 int5'")
+    each_look(page, bench, "quantize")
     bench.open("Compare and save")
     bench.button("Compare").click()
-    bench.finished("Compared 3 models")
-    bench.root.locator('circle[data-trial="drop at most 3"]').click()
+    bench.finished("Compared 4 models")
+    bench.root.get_by_label("Format").select_option("onnx-int8")
+    bench.button("Export").click()
+    bench.finished("Exported 'drop at most 3 int5'")
+    for name in ("-50% MACs", "drop at most 3"):
+        bench.root.locator(f'circle[data-trial="{name}"]').click()
     expect(bench.root.locator("[data-brushed]")).to_have_count(1)
     each_look(page, bench, "compare")
-    bench.open("Quantize")
-    each_look(page, bench, "quantize")
+    bench.root.get_by_label("Plot against").select_option("predicted")
+    each_look(page, bench, "predicted")
+    bench.button("Show the code").click()
+    each_look(page, bench, "code")
 
 
 @pytest.mark.slow
@@ -104,3 +131,15 @@ def test_fifty_layers_can_be_read_in_both_themes_and_sizes(lab):
     bench.finished("Picked for -50% MACs")
     bench.confirmed()
     each_look(bench.page, bench, "fifty-layers")
+
+
+@pytest.mark.slow
+def test_the_page_of_app_mode_can_be_read(page, app_server):
+    with app(page, app_server, SMALL) as bench:
+        bench.open("Scan and pick")
+        bench.button("Set by drop").click()
+        bench.confirmed()
+        for size, viewport in SIZES.items():
+            page.set_viewport_size(viewport)
+            page.wait_for_timeout(300)
+            look(bench, f"app-light-{size}")
