@@ -18,8 +18,8 @@ IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 KEPT = {
     "pick-light-1920",
     "pick-dark-1920",
-    "tune-dark-1920",
-    "quantize-light-1920",
+    "tune-light-1280",
+    "quantize-dark-1280",
     "compare-light-1920",
     "fifty-layers-light-1920",
     "fifty-layers-dark-1920",
