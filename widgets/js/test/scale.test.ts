@@ -58,8 +58,8 @@ describe("the layers' colours", () => {
     const contrast = (a: number, b: number) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     for (let n = 0; n < 50; n += 1) {
       const [, onLight, onDark] = layerStyle(n, 50).match(/--slim-on-light:(.*);--slim-on-dark:(.*)/)!;
-      expect(contrast(light(onLight).all, 1)).toBeGreaterThan(2);
-      expect(contrast(light(onDark).all, light("rgb(33, 33, 33)").all)).toBeGreaterThan(2);
+      expect(contrast(light(onLight).all, 1)).toBeGreaterThan(3);
+      expect(contrast(light(onDark).all, light("rgb(33, 33, 33)").all)).toBeGreaterThan(3);
     }
   });
 });
