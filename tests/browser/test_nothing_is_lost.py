@@ -216,7 +216,10 @@ def test_an_unknown_widget_is_asked_for_again(page, app_server):
                 addEventListener('DOMContentLoaded', () => {
                     document.querySelectorAll('script[type="application/vnd.voila.cell-output+json"]')
                         .forEach((e) => e.remove());
-                    document.body.append('Error displaying widget: model not found');
+                    const words = document.createElement('div');
+                    words.className = 'jupyter-widgets';
+                    words.textContent = 'Error displaying widget: model not found';
+                    document.body.append(words);
                 });
             }"""
         )

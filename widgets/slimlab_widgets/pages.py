@@ -21,11 +21,13 @@ from voila.tornado.handler import TornadoVoilaHandler
 AGAIN = """<script>
 (() => {
   const tries = Number(sessionStorage.getItem("slimlab-tries") ?? 0);
+  const missing = () => [...document.querySelectorAll(".jupyter-widgets")]
+    .some((e) => e.textContent.includes("model not found"));
   const look = setInterval(() => {
     if (document.querySelector(".slim")) {
       sessionStorage.removeItem("slimlab-tries");
       clearInterval(look);
-    } else if (tries < 5 && document.body.textContent.includes("widget: model not found")) {
+    } else if (tries < 5 && missing()) {
       sessionStorage.setItem("slimlab-tries", tries + 1);
       clearInterval(look);
       setTimeout(() => location.reload(), 1000 * (1 + tries));
