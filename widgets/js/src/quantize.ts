@@ -40,7 +40,7 @@ export class Quantize implements Panel {
       h("thead", {}, h("tr", {}, ...heads.map((name, i) => h("th", { scope: "col", title: titles[i], class: i && i !== 2 && i !== 4 ? "slim-num" : "" }, name)))), this.body);
     this.el = h("div", { class: "slim-quantize" },
       h("div", { class: "slim-controls", role: "group", "aria-label": "Quantization" },
-        field("To quantize", this.which), field("Scales of weights", this.weight), field("Weight bits", this.weightBits), field("Activation bits", this.activationBits), field("Epochs on the grids", this.epochs), this.start),
+        field("To quantize", this.which), field("Scales of weights", this.weight), field("Weight bits", this.weightBits), field("Activation bits", this.activationBits), field("Passes on the grids", this.epochs), this.start),
       this.note, h("div", { class: "slim-scroll slim-layers-scroll", tabindex: 0, role: "region", "aria-label": "Bits of each layer" }, table));
     ctx.watch(["candidates"], () => this.models());
     ctx.watch(["quant", "settings"], () => this.draw());
