@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from slimlab.legacy.files import DTYPES
+from slimlab.legacy.moving import spread
 from slimlab.legacy.registry import legacy_rule
 from slimlab.legacy.writer import Operand, Writer
 from slimlab.lowering.registry import ends, option, twins
@@ -108,6 +109,25 @@ def where(op: Op, net: Writer) -> None:
     names = dict(zip(("Condition", "X", "Y"), op.inputs, strict=True))
     given: dict[str, Operand] = dict(names)
     net.emit("where", given, {"Out": ends(op)[1]})
+
+
+@legacy_rule(*twins("masked_fill"))
+def masked_fill(op: Op, net: Writer) -> None:
+    """A number where a truth says so; shapes are broadcast."""
+    x, y = ends(op)
+    mask, value = op.inputs[1:3]
+    given = {"Condition": mask, "X": value, "Y": x}
+    made = {slot: None if v is None else _spread(net, v, y) for slot, v in given.items()}
+    net.emit("where", made, {"Out": y})
+
+
+def _spread(net: Writer, value: Value, like: Value) -> Operand:
+    """A value in the shape of another one."""
+    if value.shape == like.shape:
+        return value
+    shape = spread(value.shape, like.shape)
+    made = net.fresh(like.shape, value.dtype)
+    return net.emit("expand_v2", {"X": value}, {"Out": made}, shape=shape)
 
 
 @legacy_rule("pd_op.add_n")

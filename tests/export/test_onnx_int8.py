@@ -77,6 +77,30 @@ def test_readme_and_verification(digits: sl.Task, tmp_path: Path):
     assert found.first_difference == "stage2.0.conv1"
 
 
+def test_what_other_runtimes_make_of_a_file_is_measured_and_told(tmp_path: Path):
+    # OpenVINO leaves roundings out next to residual additions, which shows with few bits.
+    task = sl.load_task("fashion-mnist")
+    config = sl.QuantConfig(weight_bits=4, activation_bits=4, calibration_images=64)
+    model = sl.quantize(sl.load_model("resnet20", task), task, config, progress=False)
+    form = "onnx-int8"
+    report = sl.export(model, tmp_path / "out", task, format=form, images=300, runs=1,
+                       progress=False)  # fmt: skip
+    (one,) = report.parity.elsewhere
+    assert report.parity.holds
+    assert report.parity.differing == (one,)
+    assert one.runtime == "openvino"
+    assert one.typical > 20 * report.parity.typical
+    frame = report.to_frame().set_index("runtime")["file"]
+    assert frame["onnxruntime"] == report.parity.model_value
+    assert frame["openvino"] == one.value != report.parity.model_value
+    assert "openvino computes something else" in (report.folder / "README.md").read_text()
+    manifest = json.loads((report.folder / "slimlab.json").read_text())
+    assert manifest["parity"]["elsewhere"][0]["value"] == one.value
+    assert sl.verify_export(report.folder, model, task=task, images=300, progress=False).parity == (
+        report.parity
+    )
+
+
 def _quarter(name: str) -> float:
     """Bytes of the int8 file of a network at 224, as a share of those in float."""
     rng = np.random.default_rng(0)
