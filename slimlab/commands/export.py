@@ -96,5 +96,5 @@ def _tell(report: ExportReport) -> None:
     show(report.to_frame().drop(columns=["largest", "typical"]))
     for one in report.parity.differing:
         say(
-            f"{one.runtime} computes something else of this file than it should: do not run it there."
+            f"{one.runtime} computes something else of this file than the model: don't run it there."
         )
