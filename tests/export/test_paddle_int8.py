@@ -109,6 +109,8 @@ def test_int8_runs_in_paddle_inference_to_the_last_bit(
     assert report.parity.largest == 0
     assert report.share < 0.5
     assert [one.runtime for one in report.latency] == ["paddle-inference"]
+    told = "weight_bits=7" in (report.folder / "README.md").read_text()
+    assert told == (form == "paddle-lite")
     found, made = run_readme(report.folder, images, tmp_path), logits_of(model, images)
     assert close(found, made)
     for name in ("blocks.4.pointwise", "classifier"):
