@@ -17,17 +17,20 @@ def crop(op: Op, net: Writer) -> None:
     """So many elements of each axis, from a place on: a slice."""
     x, y = ends(op)
     starts = net.integers(option(op, 2))
-    axes = [n for n, size in enumerate(y.shape) if size != x.shape[n]]
+    # A size of -1 is all that is left.
+    whole = [size in (-1, x.shape[n]) and not starts[n] for n, size in enumerate(y.shape)]
+    axes = [n for n, kept in enumerate(whole) if not kept]
     if not axes:
         net.same(x, y)
         return
+    sizes = {n: x.shape[n] - starts[n] if y.shape[n] == -1 else y.shape[n] for n in axes}
     net.emit(
         "slice",
         {"Input": x},
         {"Out": y},
         axes=axes,
         starts=[starts[n] for n in axes],
-        ends=[starts[n] + y.shape[n] for n in axes],
+        ends=[starts[n] + sizes[n] for n in axes],
         decrease_axis=[],
         infer_flags=[1] * len(axes),
     )
@@ -54,10 +57,15 @@ def _write(op: Op, net: Writer, value: Operand) -> None:
     starts, stops, steps = (net.integers(option(op, n)) for n in range(-3, 0))
     # Up to the end is written as such: the end of the batch is not known.
     stops = [FAR if stop >= x.shape[axis] else stop for axis, stop in zip(axes, stops, strict=True)]
+    older: dict[str, list[int]] = {}
+    if net.style.lite:  # which asks for numbers also where a tensor is given
+        older = {f"{kind}_values": [] for kind in ("bool", "int32", "int64", "fp32")}
     net.emit(
         "set_value",
         {"Input": x, "ValueTensor": value},
         {"Out": y},
+        **older,
+        shape=[1] if net.style.lite else None,
         dtype=DTYPES[y.dtype],
         axes=axes,
         starts=starts,

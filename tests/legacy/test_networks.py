@@ -12,7 +12,7 @@ from paddle import Tensor, nn
 from topologies import TOPOLOGIES, Toy, example, randomise_statistics
 
 import slimlab as sl
-from slimlab.legacy import RULES, legacy_rule
+from slimlab.legacy import LITE, RULES, legacy_rule
 
 M, F = paddle.vision.models, paddle.nn.functional
 TOYS = {**TOPOLOGIES, **OPERATORS}
@@ -58,6 +58,10 @@ PICKED = {
     "places": lambda x: F.max_pool2d(x, 3, 2, return_mask=True)[1].astype("float32"),
     "unpooled": lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_mask=True), 2),
     "broadcast": lambda x: paddle.broadcast_tensors([x, x[:, :1], x.mean([2, 3], keepdim=True)]),
+    "rounded to zero": lambda x: paddle.trunc(x * 3),
+    "hyperbolic": lambda x: (
+        paddle.asinh(x) + paddle.atanh(x.tanh() / 2) + paddle.acosh(x.abs() + 1)
+    ),
     "summed over": lambda x: paddle.einsum("bchw,bdhw->bcd", x, F.relu(x)),
     "one operand": lambda x: paddle.einsum("bchw->bhc", x),
     "three operands": lambda x: paddle.einsum("bchw,bdhw,bdc->bhw", x, x, x.mean(3)[:, :, :4]),
@@ -136,6 +140,21 @@ def test_paddles_own_networks(name: str) -> None:
     model = randomise_statistics(getattr(M, name)())
     channels = 1 if name == "LeNet" else 3
     assert max(differences(model, paddle.randn([1, channels, size, size]))) < 1e-4
+
+
+def test_paddle_lite_is_told_what_it_asks_for() -> None:
+    # Attributes that Paddle has dropped; and no tensor without axes.
+    toy = Toy(lambda m, x: paddle.where(x > 0.5, x, x * 2))
+    network = network_of(toy, example(), LITE)
+    (compared,) = [node for node in network.nodes if node.kind == "greater_than"]
+    assert compared.attributes["force_cpu"] is False
+    assert network.variables[compared.inputs["Y"][0]].shape == (1,)
+    network = network_of(TOYS["written rows"](), example(), LITE)
+    for node in [node for node in network.nodes if node.kind == "set_value"]:
+        assert node.attributes["shape"] == [1]
+        assert node.attributes["fp32_values"] == []
+    with pytest.raises(sl.ExportError, match="can't be written for Paddle Lite: it has no"):
+        network_of(TOYS["attention by einsum"](), example(), LITE)
 
 
 def test_a_rule_of_ones_own_is_used() -> None:
