@@ -38,7 +38,7 @@ def written(subject: Subject, format_: str, folder: Path) -> Path:
 
 def rows(name: str, task: sl.Task, bits: int, asked: argparse.Namespace) -> Iterator[str]:
     """Quantize, write each format, and run the files."""
-    config = sl.QuantConfig(weight_bits=bits, activation_bits=bits)
+    config = sl.QuantConfig(weight_bits=bits, activation_bits=bits, joins=not asked.no_joins)
     model = sl.quantize(sl.load_model(name, task), task, config, progress=False)
     subject = Subject.of(model, (task.example,))
     images = min(asked.images, len(task.test))
@@ -75,6 +75,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
     parser.add_argument("--bits", type=int, nargs="+", default=[8, 4])
     parser.add_argument("--formats", nargs="+", default=["onnx-int8"], choices=list(FORMATS))
+    parser.add_argument("--no-joins", action="store_true", help="leave additions in float")
     asked = parser.parse_args()
     task = sl.load_task(asked.task)
     print("| network | bits | format | runtime | model, % | points | mean off | worst off |")
