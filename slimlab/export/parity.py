@@ -210,7 +210,7 @@ class _Tally:
         rest = zip(self.others, largest[3:], typical[3:], values[3:], strict=True)
         elsewhere = tuple(Elsewhere(*one) for one in rest)
         found = (self.images, largest[1], typical[1], self.exact)
-        return Parity(*found, *named, elsewhere=elsewhere)
+        return Parity(*found, *named, "", elsewhere)
 
 
 def outputs(model: Layer, inputs: Sequence[Tensor]) -> list[NDArray[np.float32]]:
