@@ -201,16 +201,24 @@ class _Tally:
         """What there is so far."""
         metric, count = self.trials.metric, max(1, self.images)
         typical = (self.total / count).tolist()
-        values = [float("nan")] * len(typical)
-        named: tuple[Any, ...] = ("", "", *values[:3])
+        values, name, unit = [float("nan")] * len(typical), "", ""
         if metric is not None:
             values = (self.scores / count * metric.scale).tolist()
-            named = (metric.name, metric.unit, *values[:3])
+            name, unit = metric.name, metric.unit
         largest = self.largest.tolist()
         rest = zip(self.others, largest[3:], typical[3:], values[3:], strict=True)
-        elsewhere = tuple(Elsewhere(*one) for one in rest)
-        found = (self.images, largest[1], typical[1], self.exact)
-        return Parity(*found, *named, "", elsewhere)
+        return Parity(
+            self.images,
+            largest[1],
+            typical[1],
+            self.exact,
+            metric=name,
+            unit=unit,
+            model_value=values[0],
+            file_value=values[1],
+            default_value=values[2],
+            elsewhere=tuple(Elsewhere(*one) for one in rest),
+        )
 
 
 def outputs(model: Layer, inputs: Sequence[Tensor]) -> list[NDArray[np.float32]]:
