@@ -76,7 +76,7 @@ def settle(model: Layer, channels: Channels, rehearsal: Rehearsal) -> Builder:
         a.key for a in channels.assumptions if a.key not in wrong and builder.is_free(a.atoms)
     )
     groups = builder.groups
-    in_doubt = bool(doubtful) or rehearsal.whole or channels.unusual
+    in_doubt = bool(doubtful) or rehearsal.reads or channels.unusual
     rehearsal.suspicious = channels.guessed
     if not groups or not in_doubt or not rehearsal.failure(groups):
         return builder

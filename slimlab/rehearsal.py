@@ -3,13 +3,12 @@
 The rules read a program; the model's `forward` is Python, and may have sizes written into it. A
 rehearsal cuts all groups at once, twice: to a few channels, and to some more, of which the others
 are zeroed. Both must give the same output. That costs far less than running the whole model; where
-the code reads sizes, which may send it another way, the second is the whole model nevertheless. No
+the code goes another way for some sizes, the second is the whole model nevertheless. No
 rehearsal is needed where no size is given or read. What fails is searched for by halving.
 """
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from paddle import Tensor
 from paddle.nn import Layer
 
+from slimlab.code_paths import may_branch, reads_sizes
 from slimlab.graph import ChannelGroup
 from slimlab.layers import Tensors
 from slimlab.surgery import Scratch
@@ -26,66 +26,8 @@ TOLERANCE = 1e-3  # relative, float32, in a network that was cut to a few channe
 SHARE = 0.3  # of the channels kept in the larger of the two cuts
 MOST_CUTS = 48
 VARIETY = 5  # different numbers of channels that groups of one width are cut to
-_SIZE_NAMES = frozenset({"shape", "size", "numel", "ndim", "rank", "dim"})
 Item = TypeVar("Item")
 Removed = dict[tuple[str, int], list[NDArray[np.int64]]]
-
-
-def reads_sizes(model: Layer) -> bool:
-    """Whether the Python code of a model's own layers reads the size of a tensor anywhere.
-
-    Looks into the methods of layers that are not Paddle's, into functions kept in their
-    attributes, and into the functions those call by name.
-    """
-    layers = model.sublayers(include_self=True)
-    kinds = {base for layer in layers for base in type(layer).__mro__}
-    held = [value for layer in layers for value in vars(layer).values()]
-    held += [
-        value
-        for kind in kinds
-        if not kind.__module__.startswith(("paddle.nn", "builtins"))
-        for name, value in vars(kind).items()
-        if name != "__init__"
-    ]
-    seen: set[types.CodeType] = set()
-    waiting = [f for f in map(_function, held) if f is not None]
-    while waiting:
-        function = waiting.pop()
-        if _reads_sizes(function.__code__, seen):
-            return True
-        waiting += [f for f in _called(function) if f.__code__ not in seen]
-    return False
-
-
-def _function(value: object) -> types.FunctionType | None:
-    value = getattr(value, "__func__", getattr(value, "func", value))
-    value = getattr(value, "fget", value)
-    return value if isinstance(value, types.FunctionType) else None
-
-
-def _reads_sizes(code: types.CodeType, seen: set[types.CodeType]) -> bool:
-    seen.add(code)
-    inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]
-    return bool(_SIZE_NAMES.intersection(code.co_names)) or any(
-        _reads_sizes(c, seen) for c in inner
-    )
-
-
-def _called(function: types.FunctionType) -> list[types.FunctionType]:
-    """The functions that a function's code names, but for Paddle's."""
-    names = function.__code__.co_names
-    found: list[object] = [cell.cell_contents for cell in function.__closure__ or ()]
-    for name in names:
-        value = function.__globals__.get(name)
-        found.append(value)
-        if isinstance(value, (types.ModuleType, type)) and not _is_library(value.__name__):
-            found += [getattr(value, other, None) for other in names]
-    functions = [f for f in map(_function, found) if f is not None]
-    return [f for f in functions if not _is_library(f.__module__ or "")]
-
-
-def _is_library(module: str) -> bool:
-    return module.partition(".")[0] in {"paddle", "numpy", "math"}
 
 
 class Rehearsal:
@@ -99,8 +41,9 @@ class Rehearsal:
         self.shapes = list(shapes)
         self.left = MOST_CUTS
         self.suspicious = False
+        self.reads = reads_sizes(model)
         # Code that reads sizes may take another path for any smaller one: compare with the whole.
-        self.whole = reads_sizes(model)
+        self.whole = self.reads and may_branch(model)
         self._own: dict[str, NDArray[np.float32]] = {}
         self._scratch: Scratch | None = None
 
