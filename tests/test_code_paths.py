@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import paddle
-import paddle.nn.functional as F
 import pytest
 from paddle import Tensor, nn
 
 from slimlab.code_paths import may_branch, reads_sizes
+
+F = nn.functional
 
 
 class Plain(nn.Layer):
