@@ -103,7 +103,7 @@ def dual_resolution() -> Made:
         def forward(self, inputs: Tensor) -> Tensor:
             shape = paddle.shape(inputs)[2:]
             f = [self.scale_0(inputs)]
-            for i, (scale, process) in enumerate(zip(self.scales, self.process)):
+            for i, (scale, process) in enumerate(zip(self.scales, self.process, strict=False)):
                 f.append(process(F.interpolate(scale(inputs), size=shape, mode="bilinear") + f[i]))
             return self.compression(paddle.concat(f, axis=1)) + self.shortcut(inputs)
 
@@ -261,18 +261,18 @@ def picodet() -> Made:
         for stage in m.stages:
             x = stage(x)
             feats.append(x)
-        inner = [conv(f) for conv, f in zip(m.in_convs, feats)]
+        inner = [conv(f) for conv, f in zip(m.in_convs, feats, strict=False)]
         up = m.top_down(paddle.concat([F.interpolate(inner[1], size=paddle.shape(inner[0])[2:], mode="nearest"), inner[0]], 1))
         down = m.bottom_up(paddle.concat([m.downsample(up), inner[1]], 1))
         cls_logits_list, bboxes_reg_list = [], []
         for i, fpn_feat in enumerate([up, down]):
             feat = m.shared[i](fpn_feat)
             _, _, h, w = fpn_feat.shape
-            l = h * w
+            places = h * w
             cls_score, bbox_pred = paddle.split(m.gfl_head[i](feat), [4, 8], axis=1)
             bbox_pred = F.softmax(bbox_pred.transpose([0, 2, 3, 1]).reshape([-1, 4, 2]), axis=-1).matmul(m.project)
-            cls_logits_list.append(F.sigmoid(cls_score).reshape([-1, 4, l]))
-            bboxes_reg_list.append(bbox_pred.reshape([-1, l, 4]))
+            cls_logits_list.append(F.sigmoid(cls_score).reshape([-1, 4, places]))
+            bboxes_reg_list.append(bbox_pred.reshape([-1, places, 4]))
         return paddle.concat(cls_logits_list, axis=-1), paddle.concat(bboxes_reg_list, axis=1)
     net = Net(run, stages=[ConvBNLayer(3, 8, 3, 2, act="hardswish"), ConvBNLayer(8, 16, 3, 2, act="hardswish")], in_convs=[ConvBNLayer(8, 12, 1), ConvBNLayer(16, 12, 1)],
               top_down=nn.Sequential(ConvBNLayer(24, 12, 1), DPModule(12, 12)), downsample=nn.Sequential(ConvBNLayer(12, 12, 5, 2, 12), ConvBNLayer(12, 12, 1)),

@@ -134,7 +134,7 @@ def many_gates_of_experts() -> Made:
         experts = paddle.concat([F.relu(layer(x)) for layer in m.experts], axis=1)
         experts = paddle.reshape(experts, [-1, len(m.experts), 8])
         outs = []
-        for gate, tower, out in zip(m.gates, m.towers, m.outs):
+        for gate, tower, out in zip(m.gates, m.towers, m.outs, strict=False):
             weight = paddle.reshape(F.softmax(gate(x), axis=1), [-1, len(m.experts), 1])
             mixed = paddle.sum(paddle.multiply(x=experts, y=weight), axis=1)
             outs.append(paddle.clip(F.softmax(out(F.relu(tower(mixed)))), min=1e-15, max=1.0 - 1e-15))
@@ -336,7 +336,7 @@ def set_abstraction() -> Made:
         _, index = paddle.topk(apart, 4, axis=-1, largest=False)
         near = paddle.concat([paddle.gather(xyz[0], index[0].flatten()), paddle.gather(points[0], index[0].flatten())], axis=-1).reshape([1, -1, 4, 5])
         y = near.transpose([0, 3, 2, 1])
-        for conv, bn in zip(m.convs, m.bns):
+        for conv, bn in zip(m.convs, m.bns, strict=False):
             y = F.relu(bn(conv(y)))
         y = paddle.max(y, 2)
         return m.fc(paddle.max(y, axis=-1))

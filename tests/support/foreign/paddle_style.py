@@ -18,10 +18,10 @@ from foreign.registry import F, Made, image, network
 class ConvBNLayer(nn.Layer):
     """Convolution and BatchNorm under names, the activation by its name."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1, groups: int = 1, act: str | None = "relu",
-                 data_format: str = "NCHW", dilation: int = 1, name: str | None = None) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1, groups: int = 1, act: str | None = "relu", **more: Any) -> None:
         super().__init__()
-        weights = ParamAttr(initializer=KaimingNormal(), learning_rate=0.5, name=None if name is None else name + "_weights")
+        dilation, data_format = more.get("dilation", 1), more.get("data_format", "NCHW")
+        weights = ParamAttr(initializer=KaimingNormal(), learning_rate=0.5)
         self._conv = nn.Conv2D(in_channels, out_channels, kernel_size, stride, (kernel_size - 1) // 2 * dilation, dilation, groups, weight_attr=weights,
                                bias_attr=False, data_format=data_format)
         self._batch_norm = nn.BatchNorm(out_channels, act=act if act != "hardswish" else None, param_attr=ParamAttr(regularizer=L2Decay(0.0)),
@@ -137,59 +137,62 @@ def res2net_vd() -> Made:
     return nn.Sequential(ConvBNLayer(3, 16), Bottle2neck(16, 4, 4), Bottle2neck(16, 6, 3), nn.AdaptiveAvgPool2D(1), nn.Flatten(), fully_connected(16)), image()
 
 
+class FuseLayers(nn.Layer):
+    def __init__(self, widths: list[int]) -> None:
+        super().__init__()
+        self._actual_ch, self.residual_func_list = len(widths), []
+        for i, out in enumerate(widths):
+            for j, into in enumerate(widths):
+                if j > i:
+                    made = self.add_sublayer(f"residual_{i}_{j}", ConvBNLayer(into, out, 1, act=None))
+                    self.residual_func_list.append(made)
+                elif j < i:
+                    chain = []
+                    for k in range(i - j):
+                        last = k == i - j - 1
+                        chain.append(self.add_sublayer(f"residual_{i}_{j}_{k}", ConvBNLayer(into, out if last else into, 3, 2, act=None if last else "relu")))
+                    self.residual_func_list += chain
+
+    def forward(self, inputs: list[Tensor]) -> list[Tensor]:
+        outs, idx = [], 0
+        for i in range(len(inputs)):
+            residual = inputs[i]
+            for j in range(len(inputs)):
+                if j > i:
+                    y = self.residual_func_list[idx](inputs[j])
+                    idx += 1
+                    residual = paddle.add(x=residual, y=F.upsample(y, scale_factor=2 ** (j - i), mode="nearest"))
+                elif j < i:
+                    y = inputs[j]
+                    for _ in range(i - j):
+                        y = self.residual_func_list[idx](y)
+                        idx += 1
+                    residual = paddle.add(x=residual, y=y)
+            outs.append(F.relu(residual))
+        return outs
+
+
+class HRNet(nn.Layer):
+    def __init__(self) -> None:
+        super().__init__()
+        widths = [8, 12, 16]
+        self.stem = ConvBNLayer(3, 8)
+        self.transitions = nn.LayerList([ConvBNLayer(8, 8), ConvBNLayer(8, 12, 3, 2), nn.Sequential(ConvBNLayer(8, 10, 3, 2), ConvBNLayer(10, 16, 3, 2))])
+        self.branches = nn.LayerList([nn.Sequential(ConvBNLayer(w, w), SELayer(w)) for w in widths])
+        self.fuse = nn.LayerList([FuseLayers(widths), FuseLayers(widths)])
+        self.last = nn.LayerList([ConvBNLayer(w, 4, 1) for w in widths])
+        self.fc = fully_connected(12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        xs = [layer(x) for layer in self.transitions]
+        for fuse in self.fuse:
+            xs = fuse([branch(y) for branch, y in zip(self.branches, xs, strict=False)])
+        return self.fc(paddle.concat([F.adaptive_avg_pool2d(m(y), 1) for m, y in zip(self.last, xs, strict=False)], axis=1).flatten(1))
+
+
 @network
 def hrnet_fused() -> Made:
-    class FuseLayers(nn.Layer):
-        def __init__(self, widths: list[int]) -> None:
-            super().__init__()
-            self._actual_ch, self.residual_func_list = len(widths), []
-            for i, out in enumerate(widths):
-                for j, into in enumerate(widths):
-                    if j > i:
-                        made = self.add_sublayer(f"residual_{i}_{j}", ConvBNLayer(into, out, 1, act=None))
-                        self.residual_func_list.append(made)
-                    elif j < i:
-                        chain = []
-                        for k in range(i - j):
-                            last = k == i - j - 1
-                            chain.append(self.add_sublayer(f"residual_{i}_{j}_{k}", ConvBNLayer(into, out if last else into, 3, 2, act=None if last else "relu")))
-                        self.residual_func_list += chain
-
-        def forward(self, inputs: list[Tensor]) -> list[Tensor]:
-            outs, idx = [], 0
-            for i in range(len(inputs)):
-                residual = inputs[i]
-                for j in range(len(inputs)):
-                    if j > i:
-                        y = self.residual_func_list[idx](inputs[j])
-                        idx += 1
-                        residual = paddle.add(x=residual, y=F.upsample(y, scale_factor=2 ** (j - i), mode="nearest"))
-                    elif j < i:
-                        y = inputs[j]
-                        for _ in range(i - j):
-                            y = self.residual_func_list[idx](y)
-                            idx += 1
-                        residual = paddle.add(x=residual, y=y)
-                outs.append(F.relu(residual))
-            return outs
-
-    class HRNet(nn.Layer):
-        def __init__(self) -> None:
-            super().__init__()
-            widths = [8, 12, 16]
-            self.stem = ConvBNLayer(3, 8)
-            self.transitions = nn.LayerList([ConvBNLayer(8, 8), ConvBNLayer(8, 12, 3, 2), nn.Sequential(ConvBNLayer(8, 10, 3, 2), ConvBNLayer(10, 16, 3, 2))])
-            self.branches = nn.LayerList([nn.Sequential(ConvBNLayer(w, w), SELayer(w)) for w in widths])
-            self.fuse = nn.LayerList([FuseLayers(widths), FuseLayers(widths)])
-            self.last = nn.LayerList([ConvBNLayer(w, 4, 1) for w in widths])
-            self.fc = fully_connected(12)
-
-        def forward(self, x: Tensor) -> Tensor:
-            x = self.stem(x)
-            xs = [layer(x) for layer in self.transitions]
-            for fuse in self.fuse:
-                xs = fuse([branch(y) for branch, y in zip(self.branches, xs)])
-            return self.fc(paddle.concat([F.adaptive_avg_pool2d(m(y), 1) for m, y in zip(self.last, xs)], axis=1).flatten(1))
     return HRNet(), image()
 
 

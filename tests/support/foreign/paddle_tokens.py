@@ -15,79 +15,84 @@ from foreign.transformers import Block, grid, patched, tokens
 # fmt: off
 
 
+def window_partition(x: Tensor, window_size: int) -> Tensor:
+    B, H, W, C = x.shape
+    x = x.reshape([B, H // window_size, window_size, W // window_size, window_size, C])
+    return x.transpose([0, 1, 3, 2, 4, 5]).reshape([-1, window_size, window_size, C])
+
+
+class WindowAttention(nn.Layer):
+    def __init__(self, dim: int, window_size: int, num_heads: int) -> None:
+        super().__init__()
+        self.dim, self.window_size, self.num_heads, head_dim = dim, window_size, num_heads, dim // num_heads
+        self.scale = head_dim**-0.5
+        self.relative_position_bias_table = self.create_parameter(shape=((2 * window_size - 1) ** 2, num_heads))
+        at = np.stack(np.meshgrid(*[np.arange(window_size)] * 2, indexing="ij")).reshape(2, -1)
+        apart = (at[:, :, None] - at[:, None, :]).transpose(1, 2, 0) + window_size - 1
+        self.register_buffer("relative_position_index", paddle.to_tensor(apart[:, :, 0] * (2 * window_size - 1) + apart[:, :, 1]))
+        self.qkv, self.proj, self.softmax = nn.Linear(dim, dim * 3), nn.Linear(dim, dim), nn.Softmax(axis=-1)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        B_, N, C = x.shape
+        qkv = self.qkv(x).reshape([B_, N, 3, self.num_heads, C // self.num_heads]).transpose([2, 0, 3, 1, 4])
+        q, k, v = qkv[0], qkv[1], qkv[2]
+        attn = paddle.mm(q * self.scale, k.transpose([0, 1, 3, 2]))
+        index = self.relative_position_index.reshape([-1])
+        bias = paddle.index_select(self.relative_position_bias_table, index).reshape([N, N, -1]).transpose([2, 0, 1])
+        attn = attn + bias.unsqueeze(0)
+        if mask is not None:
+            nW = mask.shape[0]
+            attn = attn.reshape([B_ // nW, nW, self.num_heads, N, N]) + mask.unsqueeze(1).unsqueeze(0)
+            attn = attn.reshape([-1, self.num_heads, N, N])
+        return self.proj(paddle.mm(self.softmax(attn), v).transpose([0, 2, 1, 3]).reshape([B_, N, C]))
+
+
+class SwinBlock(nn.Layer):
+    def __init__(self, dim: int, side: int, window_size: int, shift_size: int) -> None:
+        super().__init__()
+        self.input_resolution, self.window_size, self.shift_size = (side, side), window_size, shift_size
+        self.norm1, self.attn, self.norm2, self.mlp = nn.LayerNorm(dim), WindowAttention(dim, window_size, 2), nn.LayerNorm(dim), mlp(dim, 3 * dim, dim, act=nn.GELU)
+        mask = None
+        if shift_size > 0:
+            where = paddle.zeros((1, side, side, 1))
+            cuts = (slice(0, -window_size), slice(-window_size, -shift_size), slice(-shift_size, None))
+            for n, (h, w) in enumerate((h, w) for h in cuts for w in cuts):
+                where[:, h, w, :] = n
+            rows = window_partition(where, window_size).reshape((-1, window_size * window_size))
+            mask = rows.unsqueeze(1) - rows.unsqueeze(2)
+            mask = paddle.where(mask != 0, paddle.ones_like(mask) * -100.0, paddle.zeros_like(mask))
+        self.register_buffer("attn_mask", mask)
+
+    def forward(self, x: Tensor) -> Tensor:
+        H, W = self.input_resolution
+        B, L, C = x.shape
+        shortcut = x
+        x = self.norm1(x).reshape([B, H, W, C])
+        if self.shift_size > 0:
+            x = paddle.roll(x, shifts=(-self.shift_size, -self.shift_size), axis=(1, 2))
+        windows = window_partition(x, self.window_size).reshape([-1, self.window_size * self.window_size, C])
+        windows = self.attn(windows, mask=self.attn_mask).reshape([-1, self.window_size, self.window_size, C])
+        x = windows.reshape([-1, H // self.window_size, W // self.window_size, self.window_size, self.window_size, C]).transpose([0, 1, 3, 2, 4, 5]).reshape([-1, H, W, C])
+        if self.shift_size > 0:
+            x = paddle.roll(x, shifts=(self.shift_size, self.shift_size), axis=(1, 2))
+        x = shortcut + x.reshape([B, H * W, C])
+        return x + self.mlp(self.norm2(x))
+
+
+class PatchMerging(nn.Layer):
+    def __init__(self, side: int, dim: int) -> None:
+        super().__init__()
+        self.side, self.reduction, self.norm = side, nn.Linear(4 * dim, 2 * dim, bias_attr=False), nn.LayerNorm(4 * dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        B, L, C = x.shape
+        x = x.reshape([B, self.side, self.side, C])
+        x = paddle.concat([x[:, 0::2, 0::2, :], x[:, 1::2, 0::2, :], x[:, 0::2, 1::2, :], x[:, 1::2, 1::2, :]], -1)
+        return self.reduction(self.norm(x.reshape([B, (self.side // 2) ** 2, 4 * C])))
+
+
 @network
 def swin_shifted() -> Made:
-    def window_partition(x: Tensor, window_size: int) -> Tensor:
-        B, H, W, C = x.shape
-        x = x.reshape([B, H // window_size, window_size, W // window_size, window_size, C])
-        return x.transpose([0, 1, 3, 2, 4, 5]).reshape([-1, window_size, window_size, C])
-
-    class WindowAttention(nn.Layer):
-        def __init__(self, dim: int, window_size: int, num_heads: int) -> None:
-            super().__init__()
-            self.dim, self.window_size, self.num_heads, head_dim = dim, window_size, num_heads, dim // num_heads
-            self.scale = head_dim**-0.5
-            self.relative_position_bias_table = self.create_parameter(shape=((2 * window_size - 1) ** 2, num_heads))
-            at = np.stack(np.meshgrid(*[np.arange(window_size)] * 2, indexing="ij")).reshape(2, -1)
-            apart = (at[:, :, None] - at[:, None, :]).transpose(1, 2, 0) + window_size - 1
-            self.register_buffer("relative_position_index", paddle.to_tensor(apart[:, :, 0] * (2 * window_size - 1) + apart[:, :, 1]))
-            self.qkv, self.proj, self.softmax = nn.Linear(dim, dim * 3), nn.Linear(dim, dim), nn.Softmax(axis=-1)
-
-        def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-            B_, N, C = x.shape
-            qkv = self.qkv(x).reshape([B_, N, 3, self.num_heads, C // self.num_heads]).transpose([2, 0, 3, 1, 4])
-            q, k, v = qkv[0], qkv[1], qkv[2]
-            attn = paddle.mm(q * self.scale, k.transpose([0, 1, 3, 2]))
-            index = self.relative_position_index.reshape([-1])
-            bias = paddle.index_select(self.relative_position_bias_table, index).reshape([N, N, -1]).transpose([2, 0, 1])
-            attn = attn + bias.unsqueeze(0)
-            if mask is not None:
-                nW = mask.shape[0]
-                attn = attn.reshape([B_ // nW, nW, self.num_heads, N, N]) + mask.unsqueeze(1).unsqueeze(0)
-                attn = attn.reshape([-1, self.num_heads, N, N])
-            return self.proj(paddle.mm(self.softmax(attn), v).transpose([0, 2, 1, 3]).reshape([B_, N, C]))
-
-    class SwinBlock(nn.Layer):
-        def __init__(self, dim: int, side: int, window_size: int, shift_size: int) -> None:
-            super().__init__()
-            self.input_resolution, self.window_size, self.shift_size = (side, side), window_size, shift_size
-            self.norm1, self.attn, self.norm2, self.mlp = nn.LayerNorm(dim), WindowAttention(dim, window_size, 2), nn.LayerNorm(dim), mlp(dim, 3 * dim, dim, act=nn.GELU)
-            mask = None
-            if shift_size > 0:
-                where = paddle.zeros((1, side, side, 1))
-                cuts = (slice(0, -window_size), slice(-window_size, -shift_size), slice(-shift_size, None))
-                for n, (h, w) in enumerate((h, w) for h in cuts for w in cuts):
-                    where[:, h, w, :] = n
-                rows = window_partition(where, window_size).reshape((-1, window_size * window_size))
-                mask = rows.unsqueeze(1) - rows.unsqueeze(2)
-                mask = paddle.where(mask != 0, paddle.ones_like(mask) * -100.0, paddle.zeros_like(mask))
-            self.register_buffer("attn_mask", mask)
-
-        def forward(self, x: Tensor) -> Tensor:
-            H, W = self.input_resolution
-            B, L, C = x.shape
-            shortcut = x
-            x = self.norm1(x).reshape([B, H, W, C])
-            if self.shift_size > 0:
-                x = paddle.roll(x, shifts=(-self.shift_size, -self.shift_size), axis=(1, 2))
-            windows = window_partition(x, self.window_size).reshape([-1, self.window_size * self.window_size, C])
-            windows = self.attn(windows, mask=self.attn_mask).reshape([-1, self.window_size, self.window_size, C])
-            x = windows.reshape([-1, H // self.window_size, W // self.window_size, self.window_size, self.window_size, C]).transpose([0, 1, 3, 2, 4, 5]).reshape([-1, H, W, C])
-            if self.shift_size > 0:
-                x = paddle.roll(x, shifts=(self.shift_size, self.shift_size), axis=(1, 2))
-            x = shortcut + x.reshape([B, H * W, C])
-            return x + self.mlp(self.norm2(x))
-
-    class PatchMerging(nn.Layer):
-        def __init__(self, side: int, dim: int) -> None:
-            super().__init__()
-            self.side, self.reduction, self.norm = side, nn.Linear(4 * dim, 2 * dim, bias_attr=False), nn.LayerNorm(4 * dim)
-
-        def forward(self, x: Tensor) -> Tensor:
-            B, L, C = x.shape
-            x = x.reshape([B, self.side, self.side, C])
-            x = paddle.concat([x[:, 0::2, 0::2, :], x[:, 1::2, 0::2, :], x[:, 0::2, 1::2, :], x[:, 1::2, 1::2, :]], -1)
-            return self.reduction(self.norm(x.reshape([B, (self.side // 2) ** 2, 4 * C])))
     return patched(nn.Sequential(SwinBlock(16, 4, 2, 0), SwinBlock(16, 4, 2, 1), PatchMerging(4, 16), SwinBlock(32, 2, 2, 0)), out=32)
 
 
@@ -270,7 +275,7 @@ def bloom_with_alibi() -> Made:
         alibi = m.slopes * paddle.arange(s, dtype="float32").reshape([1, 1, 1, s])
         mask = paddle.triu(paddle.ones([s, s], dtype="bool"), diagonal=1).unsqueeze([0, 1])
         h = m.norm0(m.word(x))
-        for norm1, attn, norm2, ffn in zip(m.norm1, m.attn, m.norm2, m.ffn):
+        for norm1, attn, norm2, ffn in zip(m.norm1, m.attn, m.norm2, m.ffn, strict=False):
             h = h + attn(norm1(h), alibi, mask)
             h = h + ffn(norm2(h))
         return paddle.matmul(h, m.word.weight, transpose_y=True)
