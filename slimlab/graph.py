@@ -63,6 +63,9 @@ class ChannelGroup:
         Number of channels.
     members
         Every axis of every tensor that must shrink with them.
+    sizes
+        Numbers that layers remember and that shrink by one a channel, as `"layer.attribute"`: how
+        many heads an attention has.
 
     Examples
     --------
@@ -79,6 +82,7 @@ class ChannelGroup:
     layer: str
     width: int
     members: tuple[Member, ...]
+    sizes: tuple[str, ...] = ()
 
     @property
     def layers(self) -> tuple[str, ...]:

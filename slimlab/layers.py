@@ -76,6 +76,36 @@ def sublayers(model: Layer) -> dict[str, Layer]:
     return dict(model.named_sublayers(include_self=True))
 
 
+def head_counts(model: Layer) -> dict[str, dict[str, int]]:
+    """Layer to its attributes that say how many heads its attention has, by their names.
+
+    Attributes such as `num_heads`, `n_head` and `heads`, but not `head_dim`. A forward that splits
+    channels into heads reads them.
+
+    Examples
+    --------
+    >>> import paddle
+    >>> from slimlab.layers import head_counts
+    >>> head_counts(paddle.nn.MultiHeadAttention(8, 2))
+    {'': {'num_heads': 2}}
+    """
+    found = {}
+    for name, layer in sublayers(model).items():
+        counts = {
+            attribute: value
+            for attribute, value in vars(layer).items()
+            if type(value) is int and value > 1 and _is_head_count(attribute)
+        }
+        if counts:
+            found[name] = counts
+    return found
+
+
+def _is_head_count(attribute: str) -> bool:
+    words = attribute.lower()
+    return "head" in words and not any(w in words for w in ("dim", "size", "width", "d_", "chan"))
+
+
 def is_trainable(tensor: Tensor) -> bool:
     """Whether a tensor is a parameter that training changes (BatchNorm's statistics are not)."""
     return bool(getattr(tensor, "trainable", False))

@@ -9,6 +9,7 @@ rehearsal is needed where no size is given or read. What fails is searched for b
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -19,8 +20,8 @@ from paddle.nn import Layer
 
 from slimlab.code_paths import may_branch, reads_sizes
 from slimlab.graph import ChannelGroup
-from slimlab.layers import Tensors
-from slimlab.surgery import Scratch
+from slimlab.layers import Tensors, sublayers
+from slimlab.surgery import Scratch, held_size
 
 TOLERANCE = 1e-3  # relative, float32, in a network that was cut to a few channels
 SHARE = 0.3  # of the channels kept in the larger of the two cuts
@@ -65,12 +66,16 @@ class Rehearsal:
         few: Removed = {}
         more: Removed = {}
         rng = np.random.default_rng(turn)
+        lost: Counter[str] = Counter()
+        lost_more: Counter[str] = Counter()
         for n, group in enumerate(groups):
             small, wide = _widths(group.width, 2 * n if turn else n)
             order = rng.permutation(group.width)
             _remove(few, group, order[small:])
+            lost.update(dict.fromkeys(group.sizes, group.width - small))
             if not self.whole:
                 _remove(more, group, order[wide:])
+                lost_more.update(dict.fromkeys(group.sizes, group.width - wide))
         names = dict.fromkeys(name for name, _ in few)
         if self._scratch is None or not all(name in self._own for name in names):
             tensors = self.model.state_dict()
@@ -78,12 +83,17 @@ class Rehearsal:
             self._own.update({n: tensors[n].numpy() for n in names if n not in self._own})
             self._scratch = Scratch(self.model, self._own)
         try:
-            found = self._scratch.run(self._cut(few, {}), self.inputs)
-            expected = self._scratch.run(self._cut(more, few), self.inputs)
+            found = self._scratch.run(self._cut(few, {}), self.inputs, self._held(lost))
+            expected = self._scratch.run(self._cut(more, few), self.inputs, self._held(lost_more))
         except Exception as error:
             lines = [line for line in str(error).splitlines() if line.strip()]
             return f"the smaller model fails with {type(error).__name__}: {_short(lines)}"
         return self._compare(found, expected)
+
+    def _held(self, lost: Mapping[str, int]) -> dict[str, int]:
+        """What layers remember when they have lost so many heads."""
+        layers = sublayers(self.model) if lost else {}
+        return {path: (held_size(layers, path) or 0) - gone for path, gone in lost.items()}
 
     def _noisy(self, tensors: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
         """Fresh scales and shifts are all one or all zero, which would hide mistakes: others."""
