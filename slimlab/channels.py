@@ -258,10 +258,17 @@ class Channels:
                 return None
             layer = layer.rpartition(".")[0]
         for n, size in enumerate(sizes) if own is not None else ():
-            names = [name for name, count in self._heads[layer].items() if count == size]
+            counts = self._heads[layer].items()
+            names = [name for name, count in counts if count == size and "head" in name.lower()]
             if names:
                 return n, tuple(f"{layer}.{name}" if layer else name for name in names)
         return None
+
+    def remembering(self, layer: str, attribute: str) -> list[str]:
+        """Where a layer, and those in it, remember a number by this name."""
+        inside = [name for name in self._heads if name == layer or name.startswith(f"{layer}.")]
+        where = [name for name in inside if attribute in self._heads[name]]
+        return [f"{name}.{attribute}" if name else attribute for name in where]
 
     def holds(self, paths: Sequence[str], atoms: Atoms) -> None:
         """Say that attributes of layers are the number of these channels, and shrink with them."""

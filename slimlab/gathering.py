@@ -119,17 +119,21 @@ class Builder:
             named.append(ChannelGroup(name, root, width, tuple(members), held.get(n, ())))
         return tuple(named)
 
-    def _sizes(self, found: list[list[Member]]) -> dict[int, tuple[str, ...]]:
-        """Position of a group to the attributes of layers that count its channels."""
+    def _sizes(self, found: list[list[Member]]) -> dict[int, tuple[tuple[str, int], ...]]:
+        """Position of a group to the attributes of layers that count its channels, how often."""
         if not self.channels.sizes:
             return {}
         groups = self._group_of([members[0] for members in found])
-        paths: dict[int, dict[str, None]] = {}
+        counts: dict[int, Counter[str]] = {}
         for path, size in self.channels.sizes.items():
-            for component in self.solution.component[size.atoms].tolist():
+            own = size.atoms[size.atoms >= 0]
+            for component in self.solution.component[own].tolist():
                 if component in groups:
-                    paths.setdefault(groups[component], {})[path] = None
-        return {n: tuple(names) for n, names in paths.items()}
+                    counts.setdefault(groups[component], Counter())[path] += 1
+        return {
+            n: tuple((path, times // len(found[n][0].indices)) for path, times in own.items())
+            for n, own in counts.items()
+        }
 
     def _group_of(self, roots: Sequence[Member]) -> dict[int, int]:
         """Channel to the position of its group, given the first member of each."""

@@ -14,7 +14,7 @@ from slimlab.channels import Channels
 from slimlab.constraints import Axis
 from slimlab.gathering import Builder
 from slimlab.graph import Graph, Indices
-from slimlab.layers import head_counts
+from slimlab.layers import remembered
 from slimlab.profile import Profile
 from slimlab.rehearsal import Rehearsal, accept, unique
 from slimlab.rules import walk
@@ -49,7 +49,7 @@ def trace(model: Layer, example: Tensor | Sequence[Tensor]) -> Graph:
     """
     inputs = as_inputs(example)
     program = trace_program(model, inputs)
-    channels = walk(program, head_counts(model))
+    channels = walk(program, remembered(model))
     builder = settle(model, channels, Rehearsal(model, inputs, [v.shape for v in program.outputs]))
     groups = builder.groups
     batch = max(1, inputs[0].shape[0] if inputs and inputs[0].shape else 1)

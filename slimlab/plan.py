@@ -200,7 +200,7 @@ def plan_kept(
     lost: Counter[str] = Counter()
     for name, channels in kept.items():
         group = graph.group(name)
-        lost.update(dict.fromkeys(group.sizes, group.width - len(set(channels))))
+        lost.update(group.lost(group.width - len(set(channels))))
         for member, gone in _removed(group, channels):
             removed.setdefault(member, []).append(gone)
     layers = sublayers(model) if lost else {}

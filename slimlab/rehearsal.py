@@ -72,10 +72,10 @@ class Rehearsal:
             small, wide = _widths(group.width, 2 * n if turn else n)
             order = rng.permutation(group.width)
             _remove(few, group, order[small:])
-            lost.update(dict.fromkeys(group.sizes, group.width - small))
+            lost.update(group.lost(group.width - small))
             if not self.whole:
                 _remove(more, group, order[wide:])
-                lost_more.update(dict.fromkeys(group.sizes, group.width - wide))
+                lost_more.update(group.lost(group.width - wide))
         names = dict.fromkeys(name for name, _ in few)
         if self._scratch is None or not all(name in self._own for name in names):
             tensors = self.model.state_dict()

@@ -13,7 +13,7 @@ from paddle import Tensor, nn
 from topologies import randomise_statistics
 
 import slimlab as sl
-from slimlab.layers import head_counts
+from slimlab.layers import remembered
 
 F = nn.functional
 
@@ -67,7 +67,7 @@ def test_heads_are_a_group(attend: type[nn.Layer] | None) -> None:
     (group,) = (g for g in graph.groups if g.layer.startswith("attend"))
     assert group.width == 4
     attribute = "num_heads" if attend is None else "num_attention_heads"
-    assert group.sizes == (f"attend.{attribute}",)
+    assert group.sizes == ((f"attend.{attribute}", 1),)
     plan = sl.plan_pruning(model, graph, {group.name: 0.5})
     small = sl.prune(model, plan)
     assert getattr(small.attend, attribute) == 2
@@ -129,9 +129,9 @@ def test_a_plan_for_other_heads_is_refused() -> None:
         sl.prune(other, plan)
 
 
-def test_names_of_head_counts() -> None:
+def test_names_of_remembered() -> None:
     layer = nn.Layer()
     layer.n_heads, layer.nhead, layer.heads = 2, 3, 4
     layer.head_dim, layer.d_head, layer.all_head_size, layer.multi_head = 5, 6, 7, True
     layer.header = "x"
-    assert head_counts(layer) == {"": {"n_heads": 2, "nhead": 3, "heads": 4}}
+    assert remembered(layer) == {"": {"n_heads": 2, "nhead": 3, "heads": 4}}

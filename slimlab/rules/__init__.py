@@ -13,6 +13,7 @@ from slimlab.rules import (
     norms,
     pieces,
     quantizing,
+    recurrent,
     reducing,
     writing,
 )
@@ -22,4 +23,15 @@ from slimlab.rules.walk import walk
 __all__ = ["RULES", "channel_rule", "freeze_inputs", "tensors", "tie", "unknown", "walk"]
 
 # Each of these modules registers its rules when it is imported.
-_THEMES = (contracting, elementwise, layers, moving, norms, pieces, quantizing, reducing, writing)
+_THEMES = (
+    contracting,
+    elementwise,
+    layers,
+    moving,
+    norms,
+    pieces,
+    quantizing,
+    recurrent,
+    reducing,
+    writing,
+)

@@ -36,7 +36,7 @@ def walk(program: Program, heads: Mapping[str, Mapping[str, int]] = _NO_HEADS) -
     """Apply the rules to every operator of a program, in order.
 
     `heads` says of layers which of their attributes hold the number of attention heads
-    (`layers.head_counts`); only then can whole heads go.
+    (`layers.remembered`); only then can whole heads go.
     """
     channels = Channels(program, heads)
     used = {v.id for op in program.ops for v in (*op.inputs, *op.captured) if v is not None}
