@@ -9,6 +9,7 @@ import ast
 import functools
 import inspect
 import linecache
+import sys
 import textwrap
 import tokenize
 import types
@@ -49,11 +50,12 @@ def functions_of(model: Layer) -> Iterator[types.FunctionType]:
     layers = model.sublayers(include_self=True)
     kinds = {base for layer in layers for base in type(layer).__mro__}
     held = [value for layer in layers for value in vars(layer).values()]
-    kinds |= {type(v) for v in held if not _is_library(type(v).__module__)}
+    helpers = {type(value) for value in held}
+    kinds |= {kind for kind in helpers if kind.__module__ not in sys.stdlib_module_names}
     held += [
         value
         for kind in kinds
-        if not kind.__module__.startswith(("paddle.nn", "builtins"))
+        if not kind.__module__.startswith(("paddle.nn", "paddle.base", "numpy", "builtins"))
         for name, value in vars(kind).items()
         if name != "__init__"
     ]
