@@ -13,7 +13,7 @@ import sys
 import textwrap
 import tokenize
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from paddle import Tensor
 from paddle.nn import Layer
@@ -26,27 +26,26 @@ _NUMBERS = frozenset(
 _LIBRARIES = frozenset({"paddle", "numpy", "math"})
 
 
-def reads_sizes(model: Layer) -> bool:
-    """Whether the Python code of a model's own layers reads the size of a tensor anywhere.
-
-    Looks into the methods of layers that are not Paddle's, into functions kept in their
-    attributes, and into the functions those call by name.
-    """
-    return any(_reads_sizes(f.__code__) for f in functions_of(model))
+def reads_sizes(functions: Sequence[types.FunctionType]) -> bool:
+    """Whether any of these functions reads the size of a tensor."""
+    return any(_reads_sizes(f.__code__) for f in functions)
 
 
-def may_branch(model: Layer) -> bool:
-    """Whether the way through a model's code may depend on the size of a tensor.
+def may_branch(functions: Sequence[types.FunctionType]) -> bool:
+    """Whether the way through these functions may depend on the size of a tensor.
 
     It does not where sizes are only computed with and given to Paddle's functions: nothing is
     compared, repeated or chosen by them, and they are not handed on to other code.
     """
-    found = list(functions_of(model))
-    return any(_reads_sizes(f.__code__) for f in found) and not all(map(_is_straight, found))
+    return reads_sizes(functions) and not all(map(_is_straight, functions))
 
 
-def functions_of(model: Layer) -> Iterator[types.FunctionType]:
-    """The functions that a network's author wrote and that a forward pass may run, each once."""
+def functions_of(model: Layer) -> list[types.FunctionType]:
+    """The functions that a network's author wrote and that a forward pass may run, each once.
+
+    Methods of layers that are not Paddle's, functions and helpers kept in their attributes, and
+    the functions those call by name.
+    """
     layers = model.sublayers(include_self=True)
     kinds = {base for layer in layers for base in type(layer).__mro__}
     held = [value for layer in layers for value in vars(layer).values()]
@@ -59,14 +58,14 @@ def functions_of(model: Layer) -> Iterator[types.FunctionType]:
         for name, value in vars(kind).items()
         if name != "__init__"
     ]
-    seen: set[types.CodeType] = set()
+    seen: dict[types.CodeType, types.FunctionType] = {}
     waiting = [f for f in map(_function, held) if f is not None]
     while waiting:
         function = waiting.pop()
         if function.__code__ not in seen:
-            seen.add(function.__code__)
-            yield function
+            seen[function.__code__] = function
             waiting += _called(function)
+    return list(seen.values())
 
 
 def _function(value: object) -> types.FunctionType | None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from paddle import Tensor
 from paddle.nn import Layer
 
-from slimlab.code_paths import may_branch, reads_sizes
+from slimlab.code_paths import functions_of, may_branch, reads_sizes
 from slimlab.graph import ChannelGroup
 from slimlab.layers import Tensors, sublayers
 from slimlab.surgery import Scratch, held_size
@@ -42,9 +42,10 @@ class Rehearsal:
         self.shapes = list(shapes)
         self.left = MOST_CUTS
         self.suspicious = False
-        self.reads = reads_sizes(model)
+        functions = functions_of(model)
+        self.reads = reads_sizes(functions)
         # Code that reads sizes may take another path for any smaller one: compare with the whole.
-        self.whole = self.reads and may_branch(model)
+        self.whole = self.reads and may_branch(functions)
         self._own: dict[str, NDArray[np.float32]] = {}
         self._scratch: Scratch | None = None
 

@@ -7,6 +7,7 @@ Knows Paddle's tracer and nothing of channels. The model is not changed: `to_sta
 from __future__ import annotations
 
 import functools
+import linecache
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ from paddle import Tensor
 from paddle.nn import Layer
 from paddle.static import InputSpec
 
-from slimlab import stand_ins
+from slimlab import call_stacks, stand_ins
+from slimlab.call_stacks import short_stacks
 from slimlab.errors import TaskError, UnsupportedOpError
 from slimlab.layers import Tensors, evaluating
 from slimlab.stand_ins import standing_in
@@ -37,7 +39,7 @@ _FUNCTIONS = tuple(
     f"{_PADDLE}/{name}/".replace(chr(92), "/")
     for name in ("tensor", "nn/functional", "base", "utils", "amp", "pir")
 )
-_OURS = (str(Path(__file__)), str(Path(stand_ins.__file__)))
+_OURS = (str(Path(__file__)), str(Path(stand_ins.__file__)), str(Path(call_stacks.__file__)))
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Op:
         Path of layer classes around the operator, as Paddle records it.
     stack
         Python's call stack at the operator, as Paddle records it: a line for the place, then one
-        for the code.
+        for the code, which may be empty.
     """
 
     name: str
@@ -103,6 +105,8 @@ class Op:
             found = _PLACE.match(self.stack[n])
             if found and _is_users(found[1]):
                 code = self.stack[n + 1].strip() if n + 1 < len(self.stack) else ""
+                # A short stack holds no text.
+                code = code or linecache.getline(found[1], int(found[2])).strip()
                 return f"{_slashed(found[1]).rpartition('/')[2]}:{found[2]}", code
         return "", ""
 
@@ -232,7 +236,7 @@ def trace_program(model: Layer, example: Tensor | Sequence[Tensor]) -> Program:
     inputs = as_inputs(example)
     held = model.state_dict()
     names = {held[name].name: name for name in Tensors.of(model).slots}
-    with evaluating(model), standing_in():
+    with evaluating(model), standing_in(), short_stacks():
         concrete = _concrete(model, inputs)
     return _read(concrete, names)
 

@@ -8,7 +8,7 @@ import paddle
 import pytest
 from paddle import Tensor, nn
 
-from slimlab.code_paths import may_branch, reads_sizes
+from slimlab.code_paths import functions_of, may_branch, reads_sizes
 
 F = nn.functional
 
@@ -143,8 +143,8 @@ class Helped(nn.Layer):
 def test_what_is_decided_by_sizes(
     make: Callable[[], nn.Layer], reads: bool, branches: bool
 ) -> None:
-    model = make()
-    assert (reads_sizes(model), may_branch(model)) == (reads, branches)
+    functions = functions_of(make())
+    assert (reads_sizes(functions), may_branch(functions)) == (reads, branches)
 
 
 def test_code_without_its_source_may_do_anything() -> None:
@@ -155,4 +155,4 @@ def test_code_without_its_source_may_do_anything() -> None:
         "        return x.reshape([x.shape[0], -1])\n",
         names,
     )
-    assert may_branch(names["Hidden"]())
+    assert may_branch(functions_of(names["Hidden"]()))
