@@ -24,7 +24,6 @@ class Shuffle(nn.Layer):
     def forward(self, x: Tensor) -> Tensor:
         b, c, h, w = x.shape
         groups = 2
-        assert c % groups == 0
         y = paddle.reshape(x, [b, groups, c // groups, h, w]).transpose([0, 2, 1, 3, 4])
         half = paddle.shape(y)[1] // 2
         return y.reshape([b, c, h, w])[:, :half]

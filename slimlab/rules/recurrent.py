@@ -34,7 +34,8 @@ def recurrent(op: Op, channels: Channels) -> None:
     weights = () if listed is None else channels.items(listed)
     count = int(op.attributes["num_layers"]) * (2 if op.attributes["is_bidirec"] else 1)
     whole = len(weights) == 4 * count and all(w.parameter for w in weights)
-    if x is None or states is None or not gates or not whole:
+    own = whole and op.is_of_paddles_layer
+    if x is None or states is None or not gates or not own:
         freeze_inputs(op, channels, "a recurrent layer of a kind that has no channel rule")
         return
     units = [
@@ -66,7 +67,9 @@ def _hidden(channels: Channels, units: list[Unit], gates: int) -> Atoms | None:
         own = channels.labels(unit.back)[1]
         for weight in (unit.into, unit.back, *unit.biases):
             rows = channels.labels(weight)[0]
-            if own is not None and rows is not None:
+            if own is None or rows is None:  # a single unit
+                channels.freeze(rows, why)
+            else:
                 channels.couple(tie(channels, rows.reshape(gates, -1).T), own, why)
         first = own if first is None else channels.couple(first, own, why)
     return first
