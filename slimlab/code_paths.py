@@ -208,7 +208,15 @@ class _Sizes:
         if isinstance(root, ast.Name) and root.id in self.paddles:
             return False
         # Methods of tensors; not layers and helpers of the network.
-        return not (isinstance(node.func, ast.Attribute) and hasattr(Tensor, node.func.attr))
+        if not isinstance(node.func, ast.Attribute) or node.func.value is root:
+            return not self._is_tensor(node.func)
+        return not hasattr(Tensor, node.func.attr)
+
+    def _is_tensor(self, function: ast.expr) -> bool:
+        """Whether this is a method of a tensor that has a name of its own."""
+        if not isinstance(function, ast.Attribute) or not isinstance(function.value, ast.Name):
+            return False
+        return function.value.id != "self" and hasattr(Tensor, function.attr)
 
 
 def _walked(node: ast.AST) -> Iterator[ast.AST]:

@@ -17,7 +17,7 @@ from slimlab.graph import Graph, Indices
 from slimlab.layers import remembered
 from slimlab.profile import Profile
 from slimlab.rehearsal import Rehearsal, accept, unique
-from slimlab.rules import walk
+from slimlab.rules.walk import walk
 from slimlab.trace import as_inputs, trace_program
 from slimlab.wiring import wire
 

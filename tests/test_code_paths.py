@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import paddle
 import pytest
@@ -147,7 +148,7 @@ def test_what_is_decided_by_sizes(
 
 
 def test_code_without_its_source_may_do_anything() -> None:
-    names: dict[str, type[nn.Layer]] = {"Layer": nn.Layer}
+    names: dict[str, Any] = {"Layer": nn.Layer, "__name__": "hidden"}
     exec(
         "class Hidden(Layer):\n"
         "    def forward(self, x):\n"

@@ -19,7 +19,7 @@ TOYS = {**TOPOLOGIES, **OPERATORS}
 REFUSED = {"gru": "rnn", "lstm": "rnn"}
 REFUSED_ARCHITECTURES = {"language": "Operator rnn", "conditional": "control flow"}
 # The forward has the batch written into it.
-ONE_IMAGE = {"squeeze"}
+ONE_IMAGE = {"squeeze", "crop"}
 # The lightest of each family, and the least height that it takes.
 FAMILIES = {
     "LeNet": 28, "alexnet": 224, "vgg11": 32, "resnet18": 32, "resnext50_32x4d": 32,

@@ -242,7 +242,7 @@ OPERATORS: dict[str, Callable[[], Toy]] = {
     "written channels": lambda: between(write_channels),
     "masked fill": lambda: between(lambda m, x: x.masked_fill(x > 0.5, 0.5)),
     "crop": lambda: between(
-        lambda m, x: paddle.crop(x, [-1, x.shape[1], 4, 4], [0, 0, 1, 1])),
+        lambda m, x: paddle.crop(x, [1, x.shape[1], 4, 4], [0, 0, 1, 1])),
     "triangle of pixels": lambda: between(lambda m, x: paddle.tril(x)),
     "triangle of channels": lambda: between(
         lambda m, x: paddle.tril(x.transpose([0, 2, 3, 1])).transpose([0, 3, 1, 2])),
