@@ -198,12 +198,14 @@ def _concrete(model: Layer, inputs: Sequence[Tensor]) -> Any:
     """Paddle's program of a model in evaluation mode; the first way's error where both fail."""
     specs = [InputSpec(shape=list(x.shape), dtype=x.dtype) for x in inputs]
     first: Exception | None = None
-    for way in (_Converted, _Plain):
+    # The first way says most of the sizes; each of the others can do what those before it can't.
+    for way, known_sizes in ((_Converted, True), (_Converted, False), (_Plain, True)):
         wrapped = way(model)
         wrapped.eval()
         try:
-            static = paddle.jit.to_static(wrapped, full_graph=True, input_spec=[specs])
-            return static.forward.concrete_program
+            with standing_in(known_sizes=known_sizes), short_stacks():
+                static = paddle.jit.to_static(wrapped, full_graph=True, input_spec=[specs])
+                return static.forward.concrete_program
         except Exception as error:
             first = first or error
     told = [line for line in str(first).strip().splitlines() if line.strip()] or [""]
@@ -236,7 +238,7 @@ def trace_program(model: Layer, example: Tensor | Sequence[Tensor]) -> Program:
     inputs = as_inputs(example)
     held = model.state_dict()
     names = {held[name].name: name for name in Tensors.of(model).slots}
-    with evaluating(model), standing_in(), short_stacks():
+    with evaluating(model):
         concrete = _concrete(model, inputs)
     return _read(concrete, names)
 
