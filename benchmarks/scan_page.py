@@ -15,9 +15,10 @@ thirty before the other ways on all threads and thirty after them on one; second
 table follow from it.
 Everything else ran as it is, with set-up: tracing, lowering, compiling, a comparison with the
 model. *Limit* is how many times faster than the plain scan the multiply-adds that are left would be
-at the rate of the machine's fastest float32 (for bfloat16: bfloat16) matrix product, and *share* how
-much of that rate the scan reached. *Adaptive* is `decide=2.0`: images go where a pick at a drop of 2 points depends
-on them; *picks* says how far its ratios lie from those of the scan of all images.""".splitlines()
+at the rate of the machine's fastest float32 (for bfloat16: bfloat16) matrix product, and *share*
+how much of that rate the scan reached. *Adaptive* is `decide=2.0`: images go where a pick at a drop
+of 2 points depends on them; *picks* says how far its ratios lie from those of the scan of all
+images.""".splitlines()
 
 
 def page(results: Path) -> str:
