@@ -13,6 +13,7 @@ from slimlab.rules import (  # noqa: F401 - they register their rules
     norms,
     pieces,
     quantizing,
+    recurrent,
     reducing,
     writing,
 )

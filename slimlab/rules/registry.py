@@ -70,7 +70,7 @@ def tie(channels: Channels, table: Atoms) -> Atoms:
 
 def follows(op: Op, channels: Channels, size: int) -> Atoms | None:
     """An axis of one and the same number, made as long as the code says: other channels' size?"""
-    if size == 1 or channels.is_written(op, [size]):
+    if size == 1 or (not op.is_of_paddles_layer and channels.is_written(op, [size])):
         return None
     made = channels.fresh(size)
     channels.guessed = True

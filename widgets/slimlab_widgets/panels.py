@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +127,8 @@ class RatioPicker(Panel):
             return  # a hand is on a control; nothing here rebuilds the view
         if event == "ratios":
             pick = Pick(self._checked(facts["ratios"]))
-            self._picks = self._picks.with_pick(pick, at=time.monotonic())
+            mark = f"{facts['view']}:{facts['stroke']}" if facts.get("stroke") else None
+            self._picks = self._picks.with_pick(pick, stroke=mark)
             self._show({"view": facts["view"], "seq": facts["seq"]})
         elif event == "uniform":
             self._set(sl.uniform_ratios(self._graph, ratio=facts["value"]))
