@@ -43,7 +43,7 @@ def test_the_same_view_shows_a_scan_of_bits(case):
     assert shown["bits"] == [8, 4, 2]
     assert shown["ratios"] == [0.75, 0.875, 0.9375]
     points = [p for curve in shown["curves"] for p in curve["points"]]
-    assert [p["value"] for p in points] == [cell.metric for cell in scan.cells]
+    assert [p[1] for p in points] == pytest.approx([cell.metric for cell in scan.cells])
     words = picture(view)
     assert "at 8, 4, 2 bits" in words
     assert "in float" in words
