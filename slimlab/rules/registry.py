@@ -11,6 +11,7 @@ import numpy as np
 
 from slimlab.channels import Channels
 from slimlab.constraints import Atoms
+from slimlab.rulebook import entering, twins
 from slimlab.trace import Op, Value
 
 Rule = Callable[[Op, Channels], None]
@@ -30,18 +31,12 @@ def channel_rule(*names: str) -> Callable[[Rule], Rule]:
     True
     >>> del RULES["custom.double"]
     """
-
-    def register(rule: Rule) -> Rule:
-        for name in names:
-            RULES[name] = rule
-        return rule
-
-    return register
+    return entering(RULES, names)
 
 
 def named(names: Sequence[str]) -> list[str]:
     """PIR names of operators, with the twins that work in place."""
-    return [f"pd_op.{name}{suffix}" for name in names for suffix in ("", "_")]
+    return twins(*names)
 
 
 def unknown(op: Op, channels: Channels) -> None:

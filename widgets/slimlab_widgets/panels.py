@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
+from slimlab.errors import PlanError
 from slimlab_widgets import views
 from slimlab_widgets.panel import Panel
 from slimlab_widgets.picks import EVENTS, Pick, Picks, that_cut
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 
 
 class SensitivityView(Panel):
-    """Curves of accuracy against pruning ratio. Hover names a layer, a click shows its interval.
+    """Curves of accuracy against pruning ratio, or against the bits of the weights.
+
+    Hover names a layer, a click shows its interval.
 
     Parameters
     ----------
     sensitivity
-        A scan, complete or not.
+        What `scan_sensitivity` or `quant_sensitivity` measured, complete or not.
     """
 
     def __init__(self, sensitivity: Sensitivity) -> None:
@@ -46,10 +49,13 @@ class SensitivityView(Panel):
     def summary(self) -> str:
         """What was measured, in words."""
         s = self._sensitivity
+        across, before = f"{len(s.ratios)} pruning ratios", "with nothing pruned"
+        if s.bits is not None:
+            across, before = f"{', '.join(map(str, s.bits))} bits", "in float"
         return (
-            f"Sensitivity of {len(s.layers)} layers at {len(s.ratios)} pruning ratios "
+            f"Sensitivity of {len(s.layers)} layers at {across} "
             f"({len(s.cells)} cells measured; {s.criterion}; "
-            f"{s.metric} {s.baseline:.1f}{s.unit} with nothing pruned)."
+            f"{s.metric} {s.baseline:.1f}{s.unit} {before})."
         )
 
 
@@ -79,6 +85,12 @@ class RatioPicker(Panel):
     def __init__(
         self, sensitivity: Sensitivity, graph: Graph, ratios: Mapping[str, float] | None = None
     ) -> None:
+        if sensitivity.bits is not None:
+            msg = (
+                "This table is one of bits, not of pruning ratios: look at it with SensitivityView,"
+                " and let sl.bits_for_budget choose bits for each layer."
+            )
+            raise PlanError(msg, criterion=sensitivity.criterion)
         super().__init__(
             kind="picker",
             curves_view=views.curves_view(sensitivity),

@@ -84,6 +84,7 @@ def curves_view(sensitivity: Sensitivity | None) -> Json:
         "measured": len(sensitivity.cells),
         "planned": len(sensitivity.layers) * len(sensitivity.ratios),
         "ratios": [float(ratio) for ratio in sensitivity.ratios],
+        **({} if sensitivity.bits is None else {"bits": list(sensitivity.bits)}),
         "layers": list(sensitivity.layers),
         "curves": curves,
     }

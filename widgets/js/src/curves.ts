@@ -144,7 +144,7 @@ export class CurvesPlot {
     const seen = curves.map((c) => c.points.length).reduce((a, b) => a + b, 0);
     text(
       this.title,
-      `Sensitivity: ${metricName(this.view.metric)} against pruning ratio, ${curves.length} layers, ${seen} measurements`,
+      `Sensitivity: ${metricName(this.view.metric)} against ${this.view.bits ? "bits of the weights" : "pruning ratio"}, ${curves.length} layers, ${seen} measurements`,
     );
   }
 
@@ -169,10 +169,10 @@ export class CurvesPlot {
     for (const sheet of [this.svg, this.over]) attrs(sheet, { width: this.width, viewBox: `0 0 ${this.width} ${HEIGHT}` });
     const [left, right, bottom] = [MARGIN.left, this.width - MARGIN.right, HEIGHT - MARGIN.bottom];
     const parts: Node[] = [];
-    for (const tick of this.x.ticks(Math.min(10, Math.floor(this.width / 60)))) {
+    for (const [tick, name] of this.ticks()) {
       const x = this.x(tick);
       parts.push(s("line", { x1: x, x2: x, y1: bottom, y2: bottom + 4, class: "slim-tick" }));
-      parts.push(s("text", { x, y: bottom + 17, "text-anchor": "middle" }, tick.toFixed(1)));
+      parts.push(s("text", { x, y: bottom + 17, "text-anchor": "middle" }, name));
     }
     for (const tick of this.y.ticks(6)) {
       const y = this.y(tick);
@@ -182,11 +182,18 @@ export class CurvesPlot {
     const middle = (MARGIN.top + bottom) / 2;
     parts.push(
       s("text", { x: (left + right) / 2, y: HEIGHT - 6, "text-anchor": "middle", class: "slim-axis" },
-        "Pruning ratio (share of a layer's channels removed)"),
+        this.view.bits ? "Bits of a layer's weights" : "Pruning ratio (share of a layer's channels removed)"),
       s("text", { transform: `translate(13 ${middle}) rotate(-90)`, "text-anchor": "middle", class: "slim-axis" },
         capital(metricLabel(this.view.metric ?? "top1", this.view.unit ?? "%"))),
     );
     this.grid.replaceChildren(...parts);
+  }
+
+  /** Places on the axis and what stands there: ratios, or bits where those were scanned. */
+  private ticks(): [number, string][] {
+    const { bits, ratios } = this.view;
+    if (bits && ratios) return [[0, "32"], ...ratios.map((ratio, i): [number, string] => [ratio, String(bits[i])])];
+    return this.x.ticks(Math.min(10, Math.floor(this.width / 60))).map((tick) => [tick, tick.toFixed(1)]);
   }
 
   private drawBaseline(): void {
@@ -268,13 +275,13 @@ export class CurvesPlot {
     const base = this.view.baseline;
     const layer = this.hovered ?? this.selected;
     const curve = layer ? this.byLayer.get(layer) : undefined;
-    const first = base === undefined || base === null ? "" : `Dashed line: nothing pruned, ${score(base, this.view.unit ?? "")}.`;
+    const first = base === undefined || base === null ? "" : `Dashed line: ${this.view.bits ? "in float" : "nothing pruned"}, ${score(base, this.view.unit ?? "")}.`;
     const hint = this.events.ratio ? " Click a curve, then drag its point or use the arrow keys." : " Click a curve to see its interval.";
     if (!curve) return text(this.caption, first + hint);
     const ratio = this.ratios[curve.layer] ?? 0;
     const about = this.events.ratio
       ? `${curve.layer} at ${ratio.toFixed(2)}: ${this.reading(curve, ratio)}`
-      : `${curve.layer}: ${curve.points.length} ratios measured, shaded: 95 % interval`;
+      : `${curve.layer}: ${curve.points.length} ${this.view.bits ? "grids" : "ratios"} measured, shaded: 95 % interval`;
     text(this.caption, about);
     this.caption.title = about;
   }

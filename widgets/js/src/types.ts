@@ -62,6 +62,8 @@ export interface CurvesView {
   seen?: number;
   planned?: number;
   ratios?: number[];
+  /** Bits of a layer's weights at each ratio, where a scan was one of bits. */
+  bits?: number[];
   layers?: string[];
   curves?: Curve[];
 }

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { keyRatio, snap } from "../src/curves";
+import { CurvesPlot, keyRatio, snap } from "../src/curves";
 import { Picker } from "../src/picker";
 import { Context } from "../src/context";
 import slim from "../src/index";
@@ -334,5 +334,24 @@ describe("the ratio picker", () => {
     expect(panel.el.querySelector('.slim-curve[data-layer="a"]')!.getAttribute("data-points")).toBe("2");
     model.set("curves_view", {});
     expect(panel.el.querySelectorAll(".slim-curve")).toHaveLength(0);
+  });
+});
+
+describe("the curves of a scan of bits", () => {
+  const plot = (bits?: number[]) => {
+    const curves = new CurvesPlot({ select: () => undefined }, "nothing");
+    curves.update({ ...CURVES, ratios: [0.75, 0.875], bits }, {}, "a");
+    return curves.el;
+  };
+
+  it("name bits where those of pruning name ratios", () => {
+    const [bits, ratios] = [plot([8, 4]), plot()];
+    const axis = (el: HTMLElement) => [...el.querySelectorAll('.slim-grid text[text-anchor="middle"]')].map((t) => t.textContent);
+    expect(axis(bits).slice(0, 3)).toEqual(["32", "8", "4"]);
+    expect(axis(bits)).toContain("Bits of a layer's weights");
+    expect(axis(ratios)).toContain("Pruning ratio (share of a layer's channels removed)");
+    expect(bits.querySelector("title")!.textContent).toContain("against bits of the weights");
+    expect(bits.querySelector(".slim-caption")!.textContent).toContain("2 grids measured");
+    expect(ratios.querySelector(".slim-caption")!.textContent).toContain("2 ratios measured");
   });
 });
