@@ -30,6 +30,11 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "moving_average / abs_max": {"activation": "moving_average_abs_max", "weight": "abs_max"},
     "abs_max / channel-wise": {"activation": "abs_max", "weight": "channel_wise_abs_max"},
 }
+# Where one scale serves a whole weight, channels are brought to like ranges first.
+EQUALIZED = {
+    name: {**config, "equalize": True} if config["weight"] == "abs_max" else config
+    for name, config in PUBLISHED.items()
+}
 OBSERVERS: dict[str, dict[str, Any]] = {
     f"observer {name}": {"observer": name}
     for name in ("abs_max", "average", "percentile", "histogram", "kl", "mse")
@@ -45,12 +50,17 @@ REMEDIES: dict[str, dict[str, Any]] = {
     "adaround 100, correct_bias": {**FOUR, "adaround": 100, "correct_bias": True},
 }
 GROUPS: dict[str, dict[str, dict[str, Any]]] = {
-    "qat": PUBLISHED,
-    "ptq": {**PUBLISHED, **OBSERVERS},
+    "qat": EQUALIZED,
+    "ptq": {
+        **PUBLISHED,
+        **{f"{n}, equalized": c for n, c in EQUALIZED.items() if "equalize" in c},
+        **OBSERVERS,
+    },
     "remedies": REMEDIES,
 }
 TITLES = {
-    "qat": "Trained on the grid: {steps} steps of {batch} images at a learning rate of {rate:g}",
+    "qat": "Trained on the grid: {steps} steps of {batch} images at a learning rate of {rate:g}; "
+    "weights with one scale are equalized first{taught}",
     "ptq": "Calibrated only, on 256 images",
     "remedies": "Weights of 4 bits with one scale a tensor, calibrated only, on 256 images",
 }
@@ -197,7 +207,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for group in options.arms:
         rows = [known[name] for name in wanted if known[name]["key"]["group"] == group]
         title = TITLES[group].format(
-            steps=options.train_images // BATCH, batch=BATCH, rate=options.learning_rate
+            steps=options.train_images // BATCH,
+            batch=BATCH,
+            rate=options.learning_rate,
+            taught="; the network in float is the teacher" if options.teacher else "",
         )
         text = f"{title}:\n\n{table(rows)}"
         print(text)
