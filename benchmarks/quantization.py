@@ -61,8 +61,8 @@ GROUPS: dict[str, dict[str, dict[str, Any]]] = {
 }
 TITLES = {
     "qat": "Trained on the grid: {steps} steps of {batch} images at a learning rate of {rate:g}",
-    "taught": "{steps} steps of {batch} images at a learning rate of {rate:g}, taught by the network "
-    "in float; where one scale serves a weight, equalized first",
+    "taught": "{steps} steps of {batch} images at a learning rate of {rate:g}, taught by the "
+    "network in float; where one scale serves a weight, equalized first",
     "ptq": "Calibrated only, on 256 images",
     "remedies": "Weights of 4 bits with one scale a tensor, calibrated only, on 256 images",
 }
