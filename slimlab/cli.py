@@ -1,14 +1,16 @@
 """Floor 6. The `slimlab` command: reads its arguments, calls the library, writes to the terminal.
 
-Knows every floor below and nothing of Jupyter.
+Knows every floor below and nothing of Jupyter. What can be typed is known without the library,
+which takes seconds to import: help, versions and mistakes are answered at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.metadata
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from slimlab.commands import ALL
 from slimlab.errors import SlimLabError
@@ -70,14 +72,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     if others and not getattr(arguments, "passes_on", False):
         root.error(f"unrecognized arguments: {' '.join(others)}")
     try:
+        run = _found(arguments.run)
         if getattr(arguments, "passes_on", False):
-            return int(arguments.run(arguments, others))
-        return int(arguments.run(arguments))
+            return run(arguments, others)
+        return run(arguments)
     except SlimLabError as error:
         sys.stderr.write(f"slimlab: {error}\n")
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _found(name: str) -> Callable[..., int]:
+    """Import the function that carries a command out, and all of the library before."""
+    importlib.import_module("slimlab.public")  # what registers itself on import is there then
+    module, _, function = name.rpartition(".")
+    found: Callable[..., int] = getattr(importlib.import_module(module), function)
+    return found
 
 
 if __name__ == "__main__":

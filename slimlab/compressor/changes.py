@@ -46,7 +46,7 @@ def compare_courses(state: State, new: Recipe) -> tuple[tuple[str, ...], bool]:
             "epochs. Give it more, or another folder."
         )
         raise ArtifactError(msg, epoch=at.epoch, epochs=new.total_epochs)
-    sentences = [*_seeds(state, new), *_behind(state, new)]
+    sentences = [*_seeds(state, new), *_reading(state, new), *_behind(state, new)]
     sentences += _epochs(old, new, 0, at.epoch, "and are not trained again")
     goes_on = True
     if state.training:
@@ -69,6 +69,15 @@ def _seeds(state: State, new: Recipe) -> Iterator[str]:
             f"Until now random numbers followed from seed {old.seed}, from now on from {new.seed}: "
             "the result is that of neither seed."
         )
+
+
+def _reading(state: State, new: Recipe) -> Iterator[str]:
+    """How images are read; that they are the same ones is known when this is asked."""
+    old = state.recipe.task
+    if old is not None and new.task is not None:
+        differing = _difference(_dump(old), _dump(new.task))
+        if differing:
+            yield f"Training images are read in another way from now on: {differing}."
 
 
 def _behind(state: State, new: Recipe) -> Iterator[str]:

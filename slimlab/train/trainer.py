@@ -154,13 +154,15 @@ class Trainer:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Give one pass's augmented batches, a different shuffle in each epoch.
 
-        The first `skip` are read and not given: where a pass was interrupted, it goes on with the
-        batches that it would have had.
+        The first `skip` are not given, and only read where the loader can't leave them out: where
+        a pass was interrupted, it goes on with the batches that it would have had.
         """
         shuffle = int(np.random.default_rng([self._seed, epoch]).integers(2**31))
-        source = self._task.train.batches(batch_size, seed=shuffle)
+        unread = skip if getattr(self._task.train, "can_skip", False) else 0
+        more = {"skip": unread} if unread else {}
+        source = self._task.train.batches(batch_size, seed=shuffle, **more)
         # Counted here: the last, smaller batch is left out, as one image has no batch statistics.
-        for place in range(count):
+        for place in range(unread, count):
             with drawing(self._seed, BATCH, epoch, place):
                 pair = next(source, None)
                 if pair is None:
