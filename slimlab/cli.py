@@ -18,11 +18,16 @@ from slimlab.errors import SlimLabError
 EPILOG = """\
 examples:
   slimlab recipe list                    recipes that ship
-  slimlab run uniform_pruning            carry one of them out, or your own.yaml
+  slimlab run digits                     carry one of them out, or your own.yaml; go on after a crash
   slimlab scan vgg --task digits         how much each layer loses at each pruning ratio
+  slimlab compare vgg small --task digits            a network and a saved one, side by side
+  slimlab export small files --format onnx-int8      a file for a runtime, checked
   slimlab lab                            open JupyterLab on the quickstart
   slimlab lab --no-browser --port 9999   only print the address; any option of JupyterLab works
   slimlab app --model vgg                the workbench as a page without code cells
+
+`slimlab COMMAND --help` says what each takes. A command that is refused says why in a sentence, and
+exits with 1; one that was stopped exits with 130.
 """
 
 

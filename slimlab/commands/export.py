@@ -7,6 +7,10 @@ from typing import Any
 
 from slimlab.commands.adding import MODEL_HELP, add_command, add_images, add_quiet, add_task
 
+EXPORT = """\
+Write a model as a file, load it in a fresh process, and compare outputs and accuracy on the test
+images. A file that does not agree with the model is not kept.
+"""
 EXPORT_EPILOG = """\
 examples:
   slimlab export resnet20 files/resnet20 --task digits
@@ -27,10 +31,7 @@ def add(commands: Any) -> None:
         "export",
         "export.run_export",
         help="write a model as a file for a runtime, checked in a fresh process",
-        description=(
-            "Write a model as a file, load it in a fresh process, and compare outputs and accuracy"
-            " on the test images. A file that does not agree with the model is not kept."
-        ),
+        description=EXPORT,
         epilog=EXPORT_EPILOG,
     )
     exporting.add_argument("model", metavar="MODEL", help=MODEL_HELP)
@@ -38,7 +39,10 @@ def add(commands: Any) -> None:
         "folder", type=Path, metavar="FOLDER", help="where the files are written"
     )
     exporting.add_argument(
-        "--format", metavar="FORMAT", default="onnx", help=f"{FORMATS} (default: %(default)s)"
+        "--format",
+        metavar="FORMAT",
+        default="onnx",
+        help=f"{FORMATS} (default: %(default)s); int8 is for quantized models",
     )
     verifying = add_command(
         commands,

@@ -35,7 +35,14 @@ def add(commands: Any) -> None:
         help="shares of a layer's channels to remove (default: 0.1 to 0.9)",
     )  # fmt: skip
     add_images(parser)
-    parser.add_argument("--criterion", default="l1_norm", help="how channels are ranked (l1_norm)")
-    parser.add_argument("--file", type=Path, metavar="FILE", help="keeps what is measured")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table there")
+    parser.add_argument(
+        "--criterion",
+        default="l1_norm",
+        metavar="NAME",
+        help="how channels are ranked, such as taylor (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--file", type=Path, metavar="FILE", help="keeps what is measured, so that a scan goes on"
+    )
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table there as well")
     add_quiet(parser)
