@@ -18,7 +18,7 @@ from slimlab.errors import SlimLabError
 EPILOG = """\
 examples:
   slimlab recipe list                    recipes that ship
-  slimlab run digits                     carry one of them out, or your own.yaml; go on after a crash
+  slimlab run digits                     carry one out, or your own.yaml; go on after a crash
   slimlab scan vgg --task digits         how much each layer loses at each pruning ratio
   slimlab compare vgg small --task digits            a network and a saved one, side by side
   slimlab export small files --format onnx-int8      a file for a runtime, checked

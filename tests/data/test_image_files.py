@@ -168,5 +168,5 @@ def test_only_folders_have_parts():
     own = {"name": "digits", "random_crop": 0.5}
     with pytest.raises(sl.RecipeError, match="`random_crop` belongs to a folder of images"):
         sl.Recipe(version=1, task=own, strategies=[sl.FineTune(end_epoch=1)])
-    with pytest.raises(sl.TaskError, match="random_crop is 1.5"):
+    with pytest.raises(sl.TaskError, match=r"random_crop is 1\.5"):
         replace(sl.Pixels(), random_crop=1.5)
