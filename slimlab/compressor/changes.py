@@ -33,6 +33,9 @@ def compare_courses(state: State, new: Recipe) -> tuple[tuple[str, ...], bool]:
         When what was done can't be part of the new recipe.
     """
     old, at = state.recipe, state.position
+    if any(done.act.strategy >= len(old.strategies) for done in state.acted):
+        msg = "The checkpoint tells of a strategy that its own recipe does not have."
+        raise ArtifactError(msg)
     if at.step and old.batch_size != new.batch_size:
         msg = (
             f"The run has taken {at.step} steps of {old.batch_size} images, and the recipe now has "
