@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,6 +23,11 @@ from slimlab.loaders import DatasetLoader, cut_order
 
 Items = list[tuple[Path, int]]
 MOST_THREADS = 8
+
+
+def whole(images: int) -> slice:
+    """Give all of so many images."""
+    return slice(0, images)
 
 
 class ImageFiles(paddle.io.Dataset):
@@ -49,6 +54,9 @@ class ImageFiles(paddle.io.Dataset):
         self._items = list(items)
         self._shape = {"size": size, "channels": channels}
         self._pixels = pixels
+
+        self.shape = (channels, size, size)
+        self.labels = np.array([label for _, label in self._items], np.int64)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -111,7 +119,7 @@ class ImageLoader(DatasetLoader):
     [(2, 3, 8, 8), (1, 3, 8, 8)]
     """
 
-    can_skip = True
+    reads_parts = True  # `batches` takes `skip` and `part`
 
     def __init__(
         self,
@@ -132,29 +140,45 @@ class ImageLoader(DatasetLoader):
         images: int | None = None,
         seed: int | None = None,
         skip: int = 0,
+        part: Callable[[int], slice] = whole,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give batches of images and labels; parts drawn at random with a seed only.
+        """Give batches of images and labels; parts of images drawn at random with a seed only.
 
-        The arguments are those of `ArrayLoader.batches`, and `skip`: so many batches are left out
-        at the beginning, unread.
+        Parameters
+        ----------
+        batch_size, images, seed
+            Those of `ArrayLoader.batches`.
+        skip
+            So many batches are left out at the beginning, unread.
+        part
+            Of so many images, which are read; the others are zeros.
         """
         cuts = list(cut_order(self._order, batch_size, images=images, seed=seed))[skip:]
         if sum(map(len, cuts)) < 2 or self._threads == 1:
             for chosen in cuts:
-                yield self._joined([self._read(int(index), seed) for index in chosen])
+                pictures = [self._read(int(index), seed) for index in chosen[part(len(chosen))]]
+                yield self._batch(chosen, pictures, part)
             return
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="slimlab-images")
-        ahead: deque[list[Future[tuple[np.ndarray, np.int64]]]] = deque()
+        ahead: deque[list[Future[np.ndarray]]] = deque()
         try:
-            for place in range(len(cuts)):
+            for place, chosen in enumerate(cuts):
                 while len(ahead) < 2 and place + len(ahead) < len(cuts):
-                    chosen = cuts[place + len(ahead)]
-                    ahead.append([pool.submit(self._read, int(i), seed) for i in chosen])
-                yield self._joined([each.result() for each in ahead.popleft()])
+                    coming = cuts[place + len(ahead)]
+                    mine = coming[part(len(coming))]
+                    ahead.append([pool.submit(self._read, int(index), seed) for index in mine])
+                yield self._batch(chosen, [each.result() for each in ahead.popleft()], part)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _read(self, index: int, seed: int | None) -> tuple[np.ndarray, np.int64]:
+    def _read(self, index: int, seed: int | None) -> np.ndarray:
         rng = None if seed is None else np.random.default_rng([seed, index])
-        image, label = self._files.read(index, rng)
-        return image, np.int64(label)
+        return self._files.read(index, rng)[0]
+
+    def _batch(
+        self, chosen: np.ndarray, pictures: Sequence[np.ndarray], part: Callable[[int], slice]
+    ) -> tuple[Tensor, Tensor]:
+        x = np.zeros((len(chosen), *self._files.shape), np.float32)
+        if pictures:
+            x[part(len(chosen))] = np.stack(pictures)
+        return paddle.to_tensor(x), paddle.to_tensor(self._files.labels[chosen])

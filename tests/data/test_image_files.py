@@ -15,6 +15,7 @@ from PIL import Image
 import slimlab as sl
 from slimlab.data.image_files import ImageFiles, ImageLoader
 from slimlab.data.pixels import STRETCH, drawn_box
+from slimlab.workers import ForkedGroup
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,39 @@ def test_batches_that_are_skipped_are_not_read(root, threads):
         assert (x == expected).all()
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_is_another_workers_is_not_read(root, threads):
+    items = [(path, number) for number, path in enumerate(sorted(root.rglob("*.png")))]
+    files = ImageFiles(items, size=16, channels=3, pixels=sl.Pixels(random_crop=0.3))
+    loader = ImageLoader(files, name="train", threads=threads)
+    whole = list(loader.batches(9, seed=4))
+    parts = [ForkedGroup(rank, [], np.zeros((2, 2, 1), np.float32)).part for rank in (0, 1)]
+    halves = [list(loader.batches(9, seed=4, part=part)) for part in parts]
+    assert [len(y) for _, y in whole] == [9, 9, 9, 9, 9, 3]
+    for (x, y), (first, same_y), (second, again_y) in zip(whole, *halves, strict=True):
+        assert (x == first + second).all()
+        assert not (first != 0)[len(y) // 2 :].any()
+        assert (y == same_y).all()
+        assert (y == again_y).all()
+
+
+def test_workers_read_their_own_images_and_train_the_same(root, monkeypatch):
+    opened = []
+    original = ImageFiles.read
+    monkeypatch.setattr(
+        ImageFiles, "read", lambda *of: opened.append(of[1]) or original(*of)
+    )  # in this process: the other's list is its own
+    model = sl.load_model("vgg", num_classes=2, in_channels=3, size=16, pretrained=False)
+    options = {"batch_size": 19, "workers": 2, "progress": False}
+    tuned, history = sl.fine_tune(model, task(root), **options)
+    half = len(opened)
+    monkeypatch.setattr(ImageLoader, "reads_parts", False)
+    again, expected = sl.fine_tune(model, task(root), **options)
+    assert len(opened) - half == half + 20, "9 of 19 images, twice"
+    assert same(tuned, again)
+    assert history == expected
+
+
 def test_no_thread_is_left_by_an_iteration_that_was_given_up(root):
     before = threading.active_count()
     batches = task(root).train.batches(4, seed=0)
@@ -133,7 +167,7 @@ def test_a_file_that_goes_missing_is_named(root, tmp_path):
 
 def recipe(root, **task):
     return sl.Recipe(
-        version=1, batch_size=8, checkpoint={"steps": 1}, model={"name": "vgg"},
+        version=1, batch_size=8, checkpoint={"steps": 1}, model={"name": "vgg", "pretrained": False},
         task={"images": str(root), "size": 16, "random_crop": 0.3, **task},
         strategies=[{"strategy": "fine_tune", "end_epoch": 2}],
     )  # fmt: skip
