@@ -97,7 +97,8 @@ def table(options: argparse.Namespace, found: dict[str, list[dict[str, Any]]]) -
     """Give a row an arm: mean, gain over the student alone by seed, and its standard deviation."""
     alone = {row["seed"]: row["top1"] for row in found.get(TRAINED_ALONE, [])}
     lines = [
-        "| taught by | seeds | top-1, % | deviation | gain, points | its deviation | of each seed | CPU s |",
+        "| taught by | seeds | top-1, % | deviation | gain, points | its deviation | of each seed"
+        " | CPU s |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for arm, rows in found.items():
