@@ -119,7 +119,7 @@ class TaskSettings(Settings):
         """Give how images of a folder become numbers."""
         names = ("crop", "random_crop", "mean", "deviation")
         own = {name: getattr(self, name) for name in names}
-        return Pixels(**{key: value for key, value in own.items() if value is not None})  # type: ignore[arg-type]
+        return Pixels(**{key: value for key, value in own.items() if value is not None})
 
     def _changed(self, key: str) -> bool:
         return bool(getattr(self, key) != type(self).model_fields[key].default)

@@ -185,7 +185,8 @@ class Trainer:
         more: dict[str, Any] = {"skip": skip}
         augment = self._task.augment
         # One that mixes images needs all of them.
-        if self._together is not None and (augment is None or getattr(augment, "each_alone", 0)):
+        alone = augment is None or getattr(augment, "each_alone", False)
+        if self._together is not None and alone:
             more["part"] = self._together.group.part
         return more
 
