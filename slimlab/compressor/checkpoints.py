@@ -29,6 +29,7 @@ from slimlab.train import History
 from slimlab.train.snapshot import Arrays, Snapshot
 
 KIND, VERSION = "checkpoint", 1
+SHOWN = 300  # characters of what is wrong with one
 NAME = re.compile(r"\d{9}-\d{3}")
 LEFT_OVER = re.compile(r"\.\d{9}-\d{3}\.[0-9a-f]+\.(tmp|old)")
 
@@ -193,7 +194,8 @@ def read_state(path: Path) -> State:
     except (
         SlimLabError, AttributeError, LookupError, TypeError, ValueError, SafetensorError
     ) as error:  # fmt: skip
-        msg = f"{path} holds no checkpoint that can be read: {type(error).__name__}: {error}"
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:SHOWN]}"
+        msg = f"{path} holds no checkpoint that can be read: {what}"
         raise ArtifactError(msg, path=str(path)) from error
 
 

@@ -193,7 +193,7 @@ def _goes_on_or_refuses(written, base, data):
             words.append(str(refused))
         finally:
             steps.close()
-    assert all(10 < len(each) < 3000 for each in words)
+    assert all(10 < len(each) < 1000 for each in words)
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["000000006-001"]
 
 
