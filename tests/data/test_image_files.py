@@ -167,7 +167,8 @@ def test_a_file_that_goes_missing_is_named(root, tmp_path):
 
 def recipe(root, **task):
     return sl.Recipe(
-        version=1, batch_size=8, checkpoint={"steps": 1}, model={"name": "vgg", "pretrained": False},
+        version=1, batch_size=8, checkpoint={"steps": 1},
+        model={"name": "vgg", "pretrained": False},
         task={"images": str(root), "size": 16, "random_crop": 0.3, **task},
         strategies=[{"strategy": "fine_tune", "end_epoch": 2}],
     )  # fmt: skip

@@ -90,6 +90,14 @@ def test_text_with_pieces_put_in(name, data):
     check(text[:at] + piece + text[at + cut :])
 
 
+@pytest.mark.parametrize(
+    "text", ["{key}: 1", "version: 1\n{key}: 2\n{key}: 2", "model: {{{key}: 1}}", "9{key}: 1"]
+)
+@pytest.mark.parametrize("letter", ["n", "9"])
+def test_a_long_key_is_told_in_short(text, letter):
+    check(text.format(key=letter * 5000))
+
+
 @given(st.text(max_size=80))
 @settings(max_examples=400, deadline=None)
 def test_any_text(text):
