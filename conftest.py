@@ -25,6 +25,15 @@ def seeds() -> None:
         paddle.seed(SEED)
 
 
+@pytest.fixture(autouse=True)
+def examples_work_elsewhere(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any
+) -> None:
+    """Give the widgets' examples a folder of their own: a workbench keeps its work where it is."""
+    if isinstance(request.node, pytest.DoctestItem) and "slimlab_widgets" in str(request.path):
+        monkeypatch.chdir(tmp_path_factory.mktemp("example"))
+
+
 def skipped(reports: Iterable[Any]) -> list[str]:
     """Give a line for each skipped test: its name and the reason."""
     lines = []

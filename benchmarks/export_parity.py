@@ -1,67 +1,89 @@
-"""Test-set accuracy of `onnx-int8` files in each runtime beside that of the model they come from.
+"""Test-set accuracy of exported files in each runtime beside that of the model they come from.
 
-python benchmarks/export_parity.py [--task fashion-mnist] [--images 10000]
+Each file is loaded in a fresh process, as users run it: with the runtime's own optimizations.
+
+    python benchmarks/export_parity.py [--task fashion-mnist] [--images 10000] [--networks ...]
+    python benchmarks/export_parity.py --formats paddle-float paddle-int8 paddle-lite --bits 8
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
 import slimlab as sl
 from slimlab.evaluate import quick_batch
-from slimlab.export.formats import Subject
-from slimlab.export.fresh import loaded
-from slimlab.export.onnx_files import write_onnx_int8
+from slimlab.export.formats import FORMATS, Subject
+from slimlab.export.fresh import Fresh, loaded
 from slimlab.export.parity import differences, outputs
 
 NETWORKS = ("mobilenet_v1", "resnet20", "vgg")
-RUNTIMES = ("onnxruntime", "openvino")
+RUNTIMES = {"onnx-int8": ("onnxruntime", "openvino")}
+PADDLE = ("paddle-inference",)
 
 
-def row(name: str, task: sl.Task, bits: int, images: int, folder: Path) -> str:
-    """Quantize, write, and run the file as users do."""
-    config = sl.QuantConfig(weight_bits=bits, activation_bits=bits)
+def written(subject: Subject, format_: str, folder: Path) -> Path:
+    """Write a format's files; give the first."""
+    files = FORMATS[format_].write(subject).files
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder / next(iter(files))
+
+
+def rows(name: str, task: sl.Task, bits: int, asked: argparse.Namespace) -> Iterator[str]:
+    """Quantize, write each format, and run the files."""
+    config = sl.QuantConfig(weight_bits=bits, activation_bits=bits, joins=not asked.no_joins)
     model = sl.quantize(sl.load_model(name, task), task, config, progress=False)
-    file = folder / f"{name}-{bits}.onnx"
-    file.write_bytes(write_onnx_int8(Subject.of(model, (task.example,))).files["model.onnx"])
-    right = {"model": 0, **dict.fromkeys(RUNTIMES, 0)}
-    off: dict[str, list[np.ndarray]] = {runtime: [] for runtime in RUNTIMES}
-    with loaded(file, "onnxruntime") as first, loaded(file, "openvino") as second:
+    subject = Subject.of(model, (task.example,))
+    images = min(asked.images, len(task.test))
+    right, off = {("model", ""): 0}, {}
+    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+        files: dict[tuple[str, str], Fresh] = {}
+        for format_ in asked.formats:
+            file = written(subject, format_, Path(place) / format_)
+            for runtime in RUNTIMES.get(format_, PADDLE):
+                files[format_, runtime] = stack.enter_context(loaded(file, runtime))
         for x, labels in task.test.batches(quick_batch(task), images=images):
-            made = {"model": outputs(model, [x])[0]}
-            for runtime, fresh in zip(RUNTIMES, (first, second), strict=True):
-                made[runtime] = fresh.run([x.numpy()])[0]
-                off[runtime].append(differences(made[runtime], made["model"]))
-            for kind, logits in made.items():
-                right[kind] += int((logits.argmax(1) == labels.numpy().reshape(-1)).sum())
-    cells = [f"{right['model'] / images:.2%}".rstrip("%")]
-    for runtime in RUNTIMES:
-        apart = np.concatenate(off[runtime])
-        change = (right[runtime] - right["model"]) / images * 100
-        cells.append(f"{change:+.2f} | {apart.mean():.1e} | {apart.max():.3f}")
-    return f"| {name} | {bits} | {' | '.join(cells)} |"
+            wanted = outputs(model, [x])[0]
+            made = {("model", ""): wanted}
+            made |= {key: fresh.run([x.numpy()])[0] for key, fresh in files.items()}
+            for key, logits in made.items():
+                hits = int((logits.argmax(1) == labels.numpy().reshape(-1)).sum())
+                right[key] = right.get(key, 0) + hits
+                off.setdefault(key, []).append(differences(logits, wanted))
+    accuracy = right["model", ""] / images * 100
+    for format_, runtime in files:
+        apart = np.concatenate(off[format_, runtime])
+        change = right[format_, runtime] / images * 100 - accuracy
+        yield (
+            f"| {name} | {bits} | {format_} | {runtime} | {accuracy:.2f} | {change:+.2f} "
+            f"| {apart.mean():.1e} | {apart.max():.3f} |"
+        )
 
 
 def main() -> None:
     """Print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", default="fashion-mnist")
     parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
     parser.add_argument("--bits", type=int, nargs="+", default=[8, 4])
+    parser.add_argument("--formats", nargs="+", default=["onnx-int8"], choices=list(FORMATS))
+    parser.add_argument("--no-joins", action="store_true", help="leave additions in float")
     asked = parser.parse_args()
     task = sl.load_task(asked.task)
-    images = min(asked.images, len(task.test))
-    columns = " | ".join(f"{r}, points | mean off | worst off" for r in RUNTIMES)
-    print(f"| network | bits | model, % | {columns} |")
-    print("|" + "---|" * 9)
-    with tempfile.TemporaryDirectory() as folder:
-        for bits in asked.bits:
-            for name in NETWORKS:
-                print(row(name, task, bits, images, Path(folder)), flush=True)
+    print("| network | bits | format | runtime | model, % | points | mean off | worst off |")
+    print("|" + "---|" * 8)
+    for bits in asked.bits:
+        for name in asked.networks:
+            for row in rows(name, task, bits, asked):
+                print(row, flush=True)
 
 
 if __name__ == "__main__":

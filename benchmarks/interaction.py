@@ -32,6 +32,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 import prerequisites  # the same search for Chromium as the tests'
+from benches import deep
 
 LOST = "The point did not follow the pointer."
 SILENT = "The kernel did not answer within ten seconds."
@@ -41,25 +42,6 @@ MOVES = 150
 TRIPS = 25
 EVERY = 1000 / 60  # ms between two moves
 CHROME_OPTIONS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage"]
-CELL = """
-import slimlab as sl, slimlab_widgets as slw
-from paddle import nn
-
-class Deep(nn.Layer):
-    def __init__(self, layers):
-        super().__init__()
-        widths = [1] + [16] * layers
-        pairs = [[nn.Conv2D(a, b, 3, padding=1), nn.ReLU()] for a, b in zip(widths, widths[1:])]
-        self.body = nn.Sequential(*sum(pairs, []))
-        self.head = nn.Sequential(nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(16, 10))
-
-    def forward(self, x):
-        return self.head(self.body(x))
-
-task = sl.load_task("digits")
-bench = slw.Workbench(Deep(LAYERS), task)
-bench
-"""
 RUN_ALL = "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
 READY = """() => {
     const app = window.jupyterapp, widget = app && app.shell.currentWidget;
@@ -150,7 +132,7 @@ def open_bench(page: Page, address: str, folder: Path, layers: int) -> None:
     name = f"deep{layers}.ipynb"
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
-    notebook.cells = [nbformat.v4.new_code_cell(CELL.replace("LAYERS", str(layers)))]
+    notebook.cells = [nbformat.v4.new_code_cell(deep(layers, scanned=False))]
     (folder / "work" / name).write_text(nbformat.writes(notebook), encoding="utf-8")
     page.goto(address.format(layers))
     page.wait_for_function(READY, timeout=120_000)

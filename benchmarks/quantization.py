@@ -91,6 +91,7 @@ class Network:
             learning_rate=key["learning_rate"],
             batch_size=BATCH,
             seed=key["seed"],
+            teacher=self.model if key.get("teacher") else None,
             training=Training(evaluate_images=1),  # measured below, on all
             progress=False,
         )
@@ -107,7 +108,9 @@ def keys(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 continue  # nothing is drawn
             for network in options.networks:
                 for arm, config in GROUPS[group].items():
+                    taught = {"teacher": True} if trained and options.teacher else {}
                     yield {
+                        **taught,
                         "group": group,
                         "arm": arm,
                         "config": config,
@@ -170,6 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--train-images", type=int, default=12_800)
     parser.add_argument("--test-images", type=int, default=10_000)
     parser.add_argument("--learning-rate", type=float, default=1e-4)
+    parser.add_argument("--teacher", action="store_true", help="QAT learns from the float network")
     parser.add_argument("--minutes", type=float, default=1e6, help="no run is begun after these")
     parser.add_argument("--results", type=Path, default=Path("quantization.jsonl"))
     parser.add_argument("--suffix", default="", help="of the markers on the page")

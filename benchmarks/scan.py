@@ -31,7 +31,7 @@ from paddle.vision import models
 import slimlab as sl
 from slimlab.runtimes import RUNTIMES
 from slimlab.scan.meters import Fast
-from slimlab.scan.segments import Network
+from slimlab.scan.network import Network
 from slimlab.scan.settings import ScanSettings
 from slimlab.scan.setup import prepare
 
@@ -123,7 +123,7 @@ def work(model: paddle.nn.Layer, task: sl.Task, images: int) -> dict[str, float]
     cells = 0
     for segment in setup.meter._segments.values():
         assert segment is not None
-        cells += macs_of(network, list(segment.model.graph.node)) // setup.batch
+        cells += sum(macs_of(network, list(part.nodes)) for part in segment.parts) // setup.batch
     whole = macs_of(network, network.nodes) // setup.batch
     ratios = len(setup.board.table.ratios)
     groups = len(setup.board.table.layers)

@@ -22,7 +22,7 @@ from safetensors.numpy import save as save_tensors
 
 from slimlab.errors import ArtifactError, PlanError
 from slimlab.layers import Tensors
-from slimlab.prune import ARCHITECTURE, architecture, resize
+from slimlab.prune import ARCHITECTURE, SIZES, architecture, resize
 from slimlab.quantize.layout import Layout, install, layout_of
 from slimlab.quantize.storing import stored, unstored
 from slimlab.store import read_folder, write_folder
@@ -73,6 +73,7 @@ def save(model: Layer, folder: str | Path) -> Path:
         "origin": origin.to_dict() if origin else None,
         "built": getattr(model, ARCHITECTURE, now),
         "shapes": now["tensors"],
+        "sizes": getattr(model, SIZES, {}),
         "quantized": layout.to_dict() if layout is not None else None,
     }
     return write_folder(folder, "model", facts, {WEIGHTS: weight_bytes(model)})
@@ -116,7 +117,7 @@ def load(folder: str | Path, model: Layer | None = None) -> Layer:
         arrays = load_tensors(files[WEIGHTS])
         fresh = model if model is not None else build(_origin(folder, manifest))
         _check_same(folder, built, architecture(fresh))
-        small, tensors = _shaped(fresh, manifest.get("quantized"), shapes, arrays)
+        small, tensors = _shaped(fresh, manifest, shapes, arrays)
     except _UNUSABLE as error:
         msg = f"{folder} holds no model that can be loaded: {type(error).__name__}: {error}"
         raise ArtifactError(msg, path=str(folder)) from error
@@ -134,15 +135,16 @@ def load(folder: str | Path, model: Layer | None = None) -> Layer:
 
 def _shaped(
     fresh: Layer,
-    quantized: Mapping[str, Any] | None,
+    manifest: Mapping[str, Any],
     shapes: Mapping[str, Sequence[int]],
     arrays: Mapping[str, np.ndarray],
 ) -> tuple[Layer, Mapping[str, np.ndarray]]:
     """Cut a fresh network to shape, put quantizers in, and give the tensors that belong there."""
+    quantized, sizes = manifest.get("quantized"), manifest.get("sizes", {})
     if quantized is None:
-        return resize(fresh, shapes), arrays
+        return resize(fresh, shapes, sizes), arrays
     layout = Layout.from_dict(quantized)
-    small = resize(fresh, dict(layout.shapes))
+    small = resize(fresh, dict(layout.shapes), sizes)
     install(small, layout)
     return small, unstored(small, arrays)
 

@@ -16,17 +16,27 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
-from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from slimlab.constraints import FIXED, Assumption, Atoms, Axis, Labels, Product, Solution
+from slimlab.constraints import (
+    FIXED,
+    Assumption,
+    Atoms,
+    Axis,
+    HeldSize,
+    Labels,
+    Product,
+    Solution,
+)
+from slimlab.places import Places
 from slimlab.trace import Op, Program, Value
 
 _NONE: Mapping[str, Atoms] = MappingProxyType({})
+_NO_HEADS: Mapping[str, Mapping[str, int]] = MappingProxyType({})
 
 
 class Channels:
@@ -36,7 +46,11 @@ class Channels:
     and record their result with `set`; `solve` is called when the walk is over.
     """
 
-    def __init__(self, program: Program | None = None) -> None:
+    def __init__(
+        self,
+        program: Program | None = None,
+        heads: Mapping[str, Mapping[str, int]] = _NO_HEADS,
+    ) -> None:
         self.axes: dict[Axis, Atoms] = {}
         self.producers: dict[Axis, str] = {}
         self.consumers: dict[Axis, str] = {}
@@ -47,7 +61,9 @@ class Channels:
         self.products: list[Product] = []
         self.unusual = False
         self.guessed = False  # a number was taken for another tensor's size
-        self._program = program
+        self.sizes: dict[str, HeldSize] = {}
+        self._places = Places(program)
+        self._heads = heads
         self._count = 0
         self._starts: list[int] = []
         self._order: list[Axis | None] = []
@@ -131,37 +147,11 @@ class Channels:
 
     def place(self, op: Op) -> str:
         """Words for the layer an operator lies in, ending in a space; nothing when not known."""
-        layer = self.layer(op)
-        return f"in layer {layer!r} " if layer else ""
+        return self._places.words(op)
 
     def layer(self, op: Op) -> str:
-        """Structured name of the layer an operator lies in.
-
-        Paddle records classes, not names: the layer is what the parameters used at the same place
-        have in common.
-        """
-        where = op.where
-        while where.strip("/"):
-            names = self._names.get(where)
-            if names is not None:
-                return names
-            where = where.rstrip("/").rpartition("/")[0] + "/"
-        return ""
-
-    @cached_property
-    def _names(self) -> dict[str, str]:
-        found: dict[str, list[str]] = {}
-        for op in self._program.ops if self._program else ():
-            for value in op.inputs:
-                if value is not None and value.parameter:
-                    own = value.parameter.split(".")[:-1]
-                    parts = op.where.strip("/").split("/")
-                    for depth in range(len(parts), 0, -1):
-                        place = "/" + "/".join(parts[:depth]) + "/"
-                        old = found.setdefault(place, own)
-                        same = [a == b for a, b in zip(old, own, strict=False)]
-                        found[place] = own[: (*same, False).index(False)]
-        return {place: ".".join(names) for place, names in found.items()}
+        """Structured name of the layer an operator lies in; `""` when not known."""
+        return self._places.layer(op)
 
     def _axis(self, value: Value, axis: int) -> Atoms | None:
         size = value.shape[axis]
@@ -255,6 +245,38 @@ class Channels:
         _, code = op.source
         return any(str(number) in re.findall(r"\d+", code) for number in numbers)
 
+    def heads_of(self, along: Atoms, sizes: Sequence[int]) -> tuple[int, tuple[str, ...]] | None:
+        """Which of these axes are the heads of the attention that channels belong to.
+
+        Gives the axis and the attributes of a layer that hold its length, if a layer around the one
+        that makes the channels says how many heads it has.
+        """
+        own = self._maker(along) if self._heads else None
+        layer = "" if own is None else own.parameter.rpartition(".")[0]
+        while own is not None and layer not in self._heads:
+            if not layer:
+                return None
+            layer = layer.rpartition(".")[0]
+        for n, size in enumerate(sizes) if own is not None else ():
+            counts = self._heads[layer].items()
+            names = [name for name, count in counts if count == size and "head" in name.lower()]
+            if names:
+                return n, tuple(f"{layer}.{name}" if layer else name for name in names)
+        return None
+
+    def remembering(self, layer: str, attribute: str) -> list[str]:
+        """Where a layer, and those in it, remember a number by this name."""
+        inside = [name for name in self._heads if name == layer or name.startswith(f"{layer}.")]
+        where = [name for name in inside if attribute in self._heads[name]]
+        return [f"{name}.{attribute}" if name else attribute for name in where]
+
+    def holds(self, paths: Sequence[str], atoms: Atoms) -> None:
+        """Say that attributes of layers are the number of these channels, and shrink with them."""
+        for path in paths:
+            old = self.sizes.setdefault(path, HeldSize(path, atoms)).atoms
+            if old is not atoms:  # one number for several tensors: they lose the same
+                self.couple(old, atoms, f"{path} is the size of several tensors")
+
     def freeze_value(self, value: Value, reason: str) -> None:
         """Freeze every axis of a value (of each tensor, for a list)."""
         for item in self.items(value):
@@ -277,10 +299,13 @@ class Channels:
         if value.parameter is not None:
             return Axis(value.parameter, axis)
         along = self.labels(value)[axis]
-        if along is None or not self._starts or along.min() < 0:
+        return None if along is None else self._maker(along)
+
+    def _maker(self, along: Atoms) -> Axis | None:
+        """The axis of a parameter that these atoms come from."""
+        if not self._starts or along.min() < 0:
             return None
-        n = bisect_right(self._starts, int(along[0])) - 1
-        return self._order[n]
+        return self._order[bisect_right(self._starts, int(along[0])) - 1]
 
     def count_macs(self, value: Value, positions: int, output: tuple[int, ...]) -> None:
         """Add multiply-adds: each element of this weight is used at `positions` places an image."""

@@ -40,6 +40,22 @@ class Assumption:
 
 
 @dataclass(frozen=True)
+class HeldSize:
+    """A number that a layer remembers, which is the number of some channels.
+
+    Attributes
+    ----------
+    path
+        Layer and attribute: `"blocks.0.attn.num_heads"`.
+    atoms
+        One for each of what it counts.
+    """
+
+    path: str
+    atoms: Atoms
+
+
+@dataclass(frozen=True)
 class Product:
     """Multiply-adds between activations: the product of the lengths of these axes.
 

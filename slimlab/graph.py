@@ -6,6 +6,7 @@ Values only: `grouping.py` makes them from a model; knows nothing of importance 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,6 +64,9 @@ class ChannelGroup:
         Number of channels.
     members
         Every axis of every tensor that must shrink with them.
+    sizes
+        Numbers that layers remember, as `"layer.attribute"` (how many heads an attention has), and
+        by how much they shrink a channel.
 
     Examples
     --------
@@ -79,6 +83,11 @@ class ChannelGroup:
     layer: str
     width: int
     members: tuple[Member, ...]
+    sizes: tuple[tuple[str, int], ...] = ()
+
+    def lost(self, channels: int) -> Counter[str]:
+        """By how much the numbers in `sizes` shrink when so many channels go."""
+        return Counter({path: times * channels for path, times in self.sizes})
 
     @property
     def layers(self) -> tuple[str, ...]:

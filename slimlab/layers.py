@@ -16,7 +16,8 @@ from types import MappingProxyType
 
 import paddle
 from paddle import Tensor
-from paddle.nn import Layer
+from paddle.nn import Layer, RNNCellBase
+from paddle.nn.layer.rnn import RNNBase
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,42 @@ def own_tensors(layer: Layer) -> list[tuple[str, Tensor]]:
 def sublayers(model: Layer) -> dict[str, Layer]:
     """Structured name to layer, the model itself under `""`; a layer used twice has one name."""
     return dict(model.named_sublayers(include_self=True))
+
+
+def remembered(model: Layer) -> dict[str, dict[str, int]]:
+    """Layer to its attributes that say how many channels, or heads of attention, it has.
+
+    Attributes such as `num_heads`, `n_head` and `heads`, but not `head_dim`: a forward that splits
+    channels into heads reads them. Of recurrent layers, the sizes of what they take and make.
+
+    Examples
+    --------
+    >>> import paddle
+    >>> from slimlab.layers import remembered
+    >>> remembered(paddle.nn.MultiHeadAttention(8, 2))
+    {'': {'num_heads': 2}}
+    """
+    found = {}
+    for name, layer in sublayers(model).items():
+        recurrent = isinstance(layer, (RNNBase, RNNCellBase))
+        counts = {
+            attribute: value
+            for attribute, value in vars(layer).items()
+            if type(value) is int
+            and value > 1
+            and (_is_head_count(attribute) or (recurrent and attribute in _RECURRENT))
+        }
+        if counts:
+            found[name] = counts
+    return found
+
+
+_RECURRENT = frozenset({"hidden_size", "input_size"})
+
+
+def _is_head_count(attribute: str) -> bool:
+    words = attribute.lower()
+    return "head" in words and not any(w in words for w in ("dim", "size", "width", "d_", "chan"))
 
 
 def is_trainable(tensor: Tensor) -> bool:

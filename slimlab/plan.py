@@ -4,8 +4,9 @@ does).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -24,8 +25,9 @@ from slimlab.evidence import (
 )
 from slimlab.graph import ChannelGroup, Graph
 from slimlab.importance import Combination, channel_scores
+from slimlab.layers import sublayers
 from slimlab.ratios import Ratios, kept_channels
-from slimlab.surgery import Cut
+from slimlab.surgery import Cut, held_size
 from slimlab.task import Task
 
 Indices = NDArray[np.int64]
@@ -47,6 +49,9 @@ class PruningPlan:
         Where it came from.
     inputs
         Shape and dtype of the example inputs, with which the result is checked.
+    sizes
+        Numbers that layers remember, as `"layer.attribute"` (how many heads an attention has),
+        before and after.
 
     Examples
     --------
@@ -65,6 +70,7 @@ class PruningPlan:
     ratios: Ratios
     criterion: str
     inputs: tuple[tuple[tuple[int, ...], str], ...]
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
 
     def to_frame(self) -> pd.DataFrame:
         """One row a group: `layer, width, kept, removed`."""
@@ -80,6 +86,7 @@ class PruningPlan:
             "ratios": self.ratios.to_dict(),
             "criterion": self.criterion,
             "inputs": [[list(shape), dtype] for shape, dtype in self.inputs],
+            "sizes": {path: list(size) for path, size in self.sizes.items()},
         }
 
     @classmethod
@@ -101,6 +108,9 @@ class PruningPlan:
                 Ratios(data["ratios"]),
                 str(data["criterion"]),
                 tuple((tuple(map(int, shape)), str(dtype)) for shape, dtype in data["inputs"]),
+                MappingProxyType(
+                    {str(n): (int(a), int(b)) for n, (a, b) in data.get("sizes", {}).items()}
+                ),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             msg = f"This is no pruning plan: {type(error).__name__} at {error}."
@@ -187,9 +197,14 @@ def plan_kept(
     """Make the plan that keeps exactly these channels of each group."""
     shapes = {name: tuple(t.shape) for name, t in model.state_dict().items()}
     removed: dict[tuple[str, int], list[Indices]] = {}
+    lost: Counter[str] = Counter()
     for name, channels in kept.items():
-        for member, gone in _removed(graph.group(name), channels):
+        group = graph.group(name)
+        lost.update(group.lost(group.width - len(set(channels))))
+        for member, gone in _removed(group, channels):
             removed.setdefault(member, []).append(gone)
+    layers = sublayers(model) if lost else {}
+    sizes = {path: held_size(layers, path) or 0 for path, gone in lost.items() if gone}
     cuts = tuple(
         Cut(parameter, axis, shapes[parameter][axis], tuple(np.sort(np.concatenate(gone)).tolist()))
         for (parameter, axis), gone in removed.items()
@@ -202,6 +217,7 @@ def plan_kept(
         ratios or Ratios({n: 1 - len(k) / widths[n] for n, k in kept.items()}),
         criterion,
         graph.inputs,
+        MappingProxyType({path: (size, size - lost[path]) for path, size in sizes.items()}),
     )
 
 

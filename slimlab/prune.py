@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ from paddle.nn import Layer
 from slimlab.errors import PlanError, UnsupportedOpError, nearest
 from slimlab.layers import Tensors, evaluating, sublayers
 from slimlab.plan import PruningPlan
-from slimlab.surgery import Cut, cut_copy, outputs, random_inputs, zero
+from slimlab.surgery import Cut, cut_copy, held_size, outputs, random_inputs, zero
 
 ARCHITECTURE = "_slimlab_architecture"  # what a pruned model was built as, noted on it
+SIZES = "_slimlab_sizes"  # numbers its layers remember that are not those they were built with
+_NO_SIZES: Mapping[str, int] = MappingProxyType({})
 TOLERANCE = 1e-4  # relative, float32: cutting changes the order of summation
 
 
@@ -46,7 +49,7 @@ def masked(model: Layer, plan: PruningPlan) -> Iterator[Layer]:
     >>> bool(difference.abs().max() < 1e-5)
     True
     """
-    check_plan(model, plan.cuts)
+    check_plan(model, plan.cuts, plan.sizes)
     scratch = copy.deepcopy(model)
     zero(scratch, plan.cuts)
     yield scratch
@@ -79,8 +82,9 @@ def prune(model: Layer, plan: PruningPlan) -> Layer:
     >>> list(small[0].weight.shape)
     [4, 1, 3, 3]
     """
-    check_plan(model, plan.cuts)
-    small = cut_copy(model, plan.cuts)
+    check_plan(model, plan.cuts, plan.sizes)
+    sizes = {path: after for path, (_, after) in plan.sizes.items()}
+    small = cut_copy(model, plan.cuts, sizes=sizes)
     failure = _disagreement(model, small, plan)
     if failure:
         msg = (
@@ -93,6 +97,8 @@ def prune(model: Layer, plan: PruningPlan) -> Layer:
         raise UnsupportedOpError(msg, layers=tuple(plan.kept), reason=failure)
     if not hasattr(small, ARCHITECTURE):
         object.__setattr__(small, ARCHITECTURE, architecture(model))
+    if sizes:
+        object.__setattr__(small, SIZES, {**getattr(small, SIZES, {}), **sizes})
     return small
 
 
@@ -105,8 +111,12 @@ def architecture(model: Layer) -> dict[str, dict[str, Any]]:
     }
 
 
-def resize(model: Layer, shapes: Mapping[str, Sequence[int]]) -> Layer:
+def resize(
+    model: Layer, shapes: Mapping[str, Sequence[int]], sizes: Mapping[str, int] = _NO_SIZES
+) -> Layer:
     """Shrink a freshly built model to the given tensor shapes, so that saved weights fit.
+
+    `sizes` are numbers that its layers remember, as `"layer.attribute"`.
 
     Raises
     ------
@@ -126,11 +136,32 @@ def resize(model: Layer, shapes: Mapping[str, Sequence[int]]) -> Layer:
         for axis, (old, new) in enumerate(zip(have, shape, strict=True)):
             if new < old:
                 cuts.append(Cut(name, axis, old, tuple(range(new, old))))
-    return cut_copy(model, cuts)
+    layers = sublayers(model)
+    for path, size in sizes.items():
+        old = held_size(layers, path)
+        if old is None or not 0 < size <= old:
+            msg = f"{path!r} is {old} here, which can't be cut to {size}."
+            raise PlanError(msg, attribute=path)
+    small = cut_copy(model, cuts, sizes=sizes)
+    if sizes:
+        object.__setattr__(small, SIZES, dict(sizes))
+    return small
 
 
-def check_plan(model: Layer, cuts: Sequence[Cut]) -> None:
+def check_plan(
+    model: Layer,
+    cuts: Sequence[Cut],
+    sizes: Mapping[str, tuple[int, int]] = MappingProxyType({}),
+) -> None:
     """Refuse cuts that don't fit a model, naming the first that doesn't."""
+    layers = sublayers(model) if sizes else {}
+    for path, (before, _) in sizes.items():
+        if held_size(layers, path) != before:
+            msg = (
+                f"The plan was made for a model whose {path!r} is {before}; here it is "
+                f"{held_size(layers, path)}. Trace and plan this model again."
+            )
+            raise PlanError(msg, attribute=path)
     shapes = {name: tuple(t.shape) for name, t in model.state_dict().items()}
     for cut in cuts:
         if cut.parameter not in shapes:

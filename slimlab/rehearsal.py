@@ -3,13 +3,13 @@
 The rules read a program; the model's `forward` is Python, and may have sizes written into it. A
 rehearsal cuts all groups at once, twice: to a few channels, and to some more, of which the others
 are zeroed. Both must give the same output. That costs far less than running the whole model; where
-the code reads sizes, which may send it another way, the second is the whole model nevertheless. No
+the code goes another way for some sizes, the second is the whole model nevertheless. No
 rehearsal is needed where no size is given or read. What fails is searched for by halving.
 """
 
 from __future__ import annotations
 
-import types
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -18,74 +18,17 @@ from numpy.typing import NDArray
 from paddle import Tensor
 from paddle.nn import Layer
 
+from slimlab.code_paths import functions_of, may_branch, reads_sizes
 from slimlab.graph import ChannelGroup
-from slimlab.layers import Tensors
-from slimlab.surgery import Scratch
+from slimlab.layers import Tensors, sublayers
+from slimlab.surgery import Scratch, held_size
 
 TOLERANCE = 1e-3  # relative, float32, in a network that was cut to a few channels
 SHARE = 0.3  # of the channels kept in the larger of the two cuts
 MOST_CUTS = 48
 VARIETY = 5  # different numbers of channels that groups of one width are cut to
-_SIZE_NAMES = frozenset({"shape", "size", "numel", "ndim", "rank", "dim"})
 Item = TypeVar("Item")
 Removed = dict[tuple[str, int], list[NDArray[np.int64]]]
-
-
-def reads_sizes(model: Layer) -> bool:
-    """Whether the Python code of a model's own layers reads the size of a tensor anywhere.
-
-    Looks into the methods of layers that are not Paddle's, into functions kept in their
-    attributes, and into the functions those call by name.
-    """
-    layers = model.sublayers(include_self=True)
-    kinds = {base for layer in layers for base in type(layer).__mro__}
-    held = [value for layer in layers for value in vars(layer).values()]
-    held += [
-        value
-        for kind in kinds
-        if not kind.__module__.startswith(("paddle.nn", "builtins"))
-        for name, value in vars(kind).items()
-        if name != "__init__"
-    ]
-    seen: set[types.CodeType] = set()
-    waiting = [f for f in map(_function, held) if f is not None]
-    while waiting:
-        function = waiting.pop()
-        if _reads_sizes(function.__code__, seen):
-            return True
-        waiting += [f for f in _called(function) if f.__code__ not in seen]
-    return False
-
-
-def _function(value: object) -> types.FunctionType | None:
-    value = getattr(value, "__func__", getattr(value, "func", value))
-    value = getattr(value, "fget", value)
-    return value if isinstance(value, types.FunctionType) else None
-
-
-def _reads_sizes(code: types.CodeType, seen: set[types.CodeType]) -> bool:
-    seen.add(code)
-    inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]
-    return bool(_SIZE_NAMES.intersection(code.co_names)) or any(
-        _reads_sizes(c, seen) for c in inner
-    )
-
-
-def _called(function: types.FunctionType) -> list[types.FunctionType]:
-    """The functions that a function's code names, but for Paddle's."""
-    names = function.__code__.co_names
-    found: list[object] = [cell.cell_contents for cell in function.__closure__ or ()]
-    for name in names:
-        value = function.__globals__.get(name)
-        found.append(value)
-        if isinstance(value, (types.ModuleType, type)) and not _is_library(value.__name__):
-            found += [getattr(value, other, None) for other in names]
-    functions = [f for f in map(_function, found) if f is not None]
-    return [f for f in functions if not _is_library(f.__module__ or "")]
-
-
-def _is_library(module: str) -> bool:
-    return module.partition(".")[0] in {"paddle", "numpy", "math"}
 
 
 class Rehearsal:
@@ -99,8 +42,10 @@ class Rehearsal:
         self.shapes = list(shapes)
         self.left = MOST_CUTS
         self.suspicious = False
+        functions = functions_of(model)
+        self.reads = reads_sizes(functions)
         # Code that reads sizes may take another path for any smaller one: compare with the whole.
-        self.whole = reads_sizes(model)
+        self.whole = self.reads and may_branch(functions)
         self._own: dict[str, NDArray[np.float32]] = {}
         self._scratch: Scratch | None = None
 
@@ -122,12 +67,16 @@ class Rehearsal:
         few: Removed = {}
         more: Removed = {}
         rng = np.random.default_rng(turn)
+        lost: Counter[str] = Counter()
+        lost_more: Counter[str] = Counter()
         for n, group in enumerate(groups):
             small, wide = _widths(group.width, 2 * n if turn else n)
             order = rng.permutation(group.width)
             _remove(few, group, order[small:])
+            lost.update(group.lost(group.width - small))
             if not self.whole:
                 _remove(more, group, order[wide:])
+                lost_more.update(group.lost(group.width - wide))
         names = dict.fromkeys(name for name, _ in few)
         if self._scratch is None or not all(name in self._own for name in names):
             tensors = self.model.state_dict()
@@ -135,12 +84,17 @@ class Rehearsal:
             self._own.update({n: tensors[n].numpy() for n in names if n not in self._own})
             self._scratch = Scratch(self.model, self._own)
         try:
-            found = self._scratch.run(self._cut(few, {}), self.inputs)
-            expected = self._scratch.run(self._cut(more, few), self.inputs)
+            found = self._scratch.run(self._cut(few, {}), self.inputs, self._held(lost))
+            expected = self._scratch.run(self._cut(more, few), self.inputs, self._held(lost_more))
         except Exception as error:
             lines = [line for line in str(error).splitlines() if line.strip()]
             return f"the smaller model fails with {type(error).__name__}: {_short(lines)}"
         return self._compare(found, expected)
+
+    def _held(self, lost: Mapping[str, int]) -> dict[str, int]:
+        """What layers remember when they have lost so many heads."""
+        layers = sublayers(self.model) if lost else {}
+        return {path: (held_size(layers, path) or 0) - gone for path, gone in lost.items()}
 
     def _noisy(self, tensors: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
         """Fresh scales and shifts are all one or all zero, which would hide mistakes: others."""

@@ -154,6 +154,12 @@ class Sensitivity:
     recalibrate_bn: int = 0
 
     @property
+    def bits(self) -> tuple[int, ...] | None:
+        """Bits of the weights at each of `ratios`; None for a table of pruning ratios."""
+        of_bits = self.criterion.startswith(BITS)
+        return tuple(map(bits_of_ratio, self.ratios)) if of_bits else None
+
+    @property
     def complete(self) -> bool:
         """Whether every cell of the grid has been measured."""
         return len(self.cells) == len(self.layers) * len(self.ratios)

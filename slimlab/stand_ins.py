@@ -1,17 +1,22 @@
 """Floor 1. What tensors can do in eager mode and Paddle's tracer refuses, said in another way.
 
 `Tensor.view` and its like share memory, which a traced program can't, so Paddle refuses the whole
-network. While a network is traced they stand for operators that compute the same. Knows no model.
+network. While a network is traced they stand for operators that compute the same. `paddle.shape`
+is an operator in a program, after which Paddle knows no more how large what is made with it is;
+here it gives the numbers, which are those of the example. Knows no model.
 """
 
 from __future__ import annotations
 
 import contextlib
+import operator
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import paddle
+from paddle.tensor.attribute import shape as ordinary_shape
 
 _LOCK = threading.RLock()  # what is replaced is replaced for the whole process
 _Value = paddle.pir.Value
@@ -93,6 +98,64 @@ def _length(x: Any) -> int:
     return int(x.shape[0])
 
 
+class _Size(int):
+    """A length that can do what a tensor of one number can."""
+
+    def item(self) -> int:
+        return int(self)
+
+    numpy = astype = cast = item
+
+
+class _Sizes(list[_Size]):
+    """Lengths of axes that are computed with one by one, as a tensor is."""
+
+    def __getitem__(self, at: Any) -> Any:
+        found = super().__getitem__(at)
+        return _Sizes(found) if isinstance(at, slice) else found
+
+    def _each(self, other: Any, work: Callable[[int, int], int]) -> _Sizes:
+        others = other if isinstance(other, (list, tuple)) else [other] * len(self)
+        return _Sizes(_Size(work(a, int(b))) for a, b in zip(self, others, strict=True))
+
+    def __add__(self, other: Any) -> Any:
+        return self._each(other, operator.add)
+
+    def __radd__(self, other: Any) -> Any:
+        return self._each(other, operator.add)
+
+    def __sub__(self, other: Any) -> Any:
+        return self._each(other, operator.sub)
+
+    def __mul__(self, other: Any) -> Any:
+        return self._each(other, operator.mul)
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self._each(other, operator.floordiv)
+
+    def __mod__(self, other: Any) -> Any:
+        return self._each(other, operator.mod)
+
+    def astype(self, _: object) -> _Sizes:
+        return self
+
+    cast = astype
+
+    def tolist(self) -> list[int]:
+        return [int(n) for n in self]
+
+    def numpy(self) -> Any:
+        return np.asarray(self.tolist())
+
+
+def _shape(x: Any) -> Any:
+    if any(n < 0 for n in x.shape):
+        return ordinary_shape(x)
+    return _Sizes(map(_Size, x.shape))
+
+
 _METHODS: dict[str, object] = {
     "view": _view, "view_as": _view_as, "unfold": _windows, "narrow": _narrow, "fill_": _fill,
     "zero_": _zero, "copy_": _copy, "set_value": _set, "detach_": _detached, "__len__": _length,
@@ -106,12 +169,16 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 @contextlib.contextmanager
-def standing_in() -> Iterator[None]:
-    """Let traced tensors do what eager ones do; one thread at a time."""
+def standing_in(*, known_sizes: bool = True) -> Iterator[None]:
+    """Let traced tensors do what eager ones do; one thread at a time.
+
+    With `known_sizes`, `paddle.shape` gives numbers, which can do most of what a tensor can.
+    """
+    functions = {**_FUNCTIONS, "shape": _shape} if known_sizes else _FUNCTIONS
     with _LOCK:
         places: Sequence[tuple[Any, str, object]] = [
             *((_Value, name, new) for name, new in _METHODS.items()),
-            *((paddle, name, _either(name, new)) for name, new in _FUNCTIONS.items()),
+            *((paddle, name, _either(name, new)) for name, new in functions.items()),
         ]
         before = [vars(owner).get(name, _ABSENT) for owner, name, _ in places]
         for owner, name, new in places:

@@ -10,6 +10,7 @@ import copy
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import paddle
@@ -19,6 +20,8 @@ from paddle.base.framework import EagerParamBase
 from paddle.nn import Layer
 
 from slimlab.layers import Tensors, sublayers
+
+_NO_SIZES: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +71,7 @@ def cut_copy(
     cuts: Sequence[Cut],
     *,
     values: Mapping[str, NDArray[np.float32]] | None = None,
+    sizes: Mapping[str, int] = _NO_SIZES,
 ) -> Layer:
     """Copy a model without some indices of its tensors.
 
@@ -79,6 +83,8 @@ def cut_copy(
         What to leave out; tensors that layers share are cut once.
     values
         Values to use for some tensors, before the cut, instead of their own.
+    sizes
+        Numbers that layers remember, as `"layer.attribute"`, and what they are after the cut.
     """
     tensors = model.state_dict()
     slots = Tensors.of(model).slots
@@ -101,7 +107,17 @@ def cut_copy(
     layers = sublayers(small)
     for layer_name, old in touched.items():
         _set_sizes(layers[layer_name], old)
+    for path, size in sizes.items():
+        layer_name, _, attribute = path.rpartition(".")
+        setattr(layers[layer_name], attribute, size)
     return small
+
+
+def held_size(layers: Mapping[str, Layer], path: str) -> int | None:
+    """The number that a layer remembers, given as `"layer.attribute"`; `None` if it does not."""
+    layer, _, attribute = path.rpartition(".")
+    found = vars(layers[layer]).get(attribute) if layer in layers else None
+    return found if type(found) is int else None
 
 
 def _like(tensor: Tensor, value: NDArray[np.float32]) -> Tensor:
@@ -197,6 +213,7 @@ class Scratch:
         self._model = copy.deepcopy(self._origin, memo)
         self._model.eval()
         layers = sublayers(self._model)
+        self._named = layers
         self._sized = [(layers[layer], name) for layer, name in self._weights]
         self._sizes = [
             {name: vars(layer)[name] for name in _SIZES if name in vars(layer)}
@@ -222,18 +239,32 @@ class Scratch:
         return held
 
     def run(
-        self, values: Mapping[str, NDArray[np.float32]], inputs: Sequence[Tensor]
+        self,
+        values: Mapping[str, NDArray[np.float32]],
+        inputs: Sequence[Tensor],
+        held: Mapping[str, int] = _NO_SIZES,
     ) -> list[NDArray[np.float32]]:
-        """The outputs with these values, one for each of the tensors named when this was made."""
+        """The outputs with these values, one for each of the tensors named when this was made.
+
+        `held` are numbers that layers remember, as `"layer.attribute"`.
+        """
         for name, value in values.items():
             self._stand_ins[name].get_tensor().set(np.ascontiguousarray(value), self._place)
         for (layer, name), sizes in zip(self._sized, self._sizes, strict=True):
             vars(layer).update(sizes)
             if values[name].shape != self._shapes[name]:
                 _set_sizes(layer, self._shapes[name])
+        before = []
+        for path, size in held.items():
+            owner, _, attribute = path.rpartition(".")
+            own = vars(self._named[owner])
+            before.append((own, attribute, own[attribute]))
+            own[attribute] = size
         try:
             return outputs(self._model, inputs)
         finally:
+            for own, attribute, old in before:
+                own[attribute] = old
             for (layer, _), sizes in zip(self._sized, self._sizes, strict=True):
                 vars(layer).update(sizes)
             if self._state() != self._as_made:

@@ -7,6 +7,7 @@ Knows Paddle's tracer and nothing of channels. The model is not changed: `to_sta
 from __future__ import annotations
 
 import functools
+import linecache
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ from paddle import Tensor
 from paddle.nn import Layer
 from paddle.static import InputSpec
 
-from slimlab import stand_ins
+from slimlab import call_stacks, stand_ins
+from slimlab.call_stacks import short_stacks
 from slimlab.errors import TaskError, UnsupportedOpError
 from slimlab.layers import Tensors, evaluating
 from slimlab.stand_ins import standing_in
@@ -37,7 +39,7 @@ _FUNCTIONS = tuple(
     f"{_PADDLE}/{name}/".replace(chr(92), "/")
     for name in ("tensor", "nn/functional", "base", "utils", "amp", "pir")
 )
-_OURS = (str(Path(__file__)), str(Path(stand_ins.__file__)))
+_OURS = (str(Path(__file__)), str(Path(stand_ins.__file__)), str(Path(call_stacks.__file__)))
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Op:
         Path of layer classes around the operator, as Paddle records it.
     stack
         Python's call stack at the operator, as Paddle records it: a line for the place, then one
-        for the code.
+        for the code, which may be empty.
     """
 
     name: str
@@ -103,6 +105,8 @@ class Op:
             found = _PLACE.match(self.stack[n])
             if found and _is_users(found[1]):
                 code = self.stack[n + 1].strip() if n + 1 < len(self.stack) else ""
+                # A short stack holds no text.
+                code = code or linecache.getline(found[1], int(found[2])).strip()
                 return f"{_slashed(found[1]).rpartition('/')[2]}:{found[2]}", code
         return "", ""
 
@@ -194,12 +198,14 @@ def _concrete(model: Layer, inputs: Sequence[Tensor]) -> Any:
     """Paddle's program of a model in evaluation mode; the first way's error where both fail."""
     specs = [InputSpec(shape=list(x.shape), dtype=x.dtype) for x in inputs]
     first: Exception | None = None
-    for way in (_Converted, _Plain):
+    # The first way says most of the sizes; each of the others can do what those before it can't.
+    for way, known_sizes in ((_Converted, True), (_Converted, False), (_Plain, True)):
         wrapped = way(model)
         wrapped.eval()
         try:
-            static = paddle.jit.to_static(wrapped, full_graph=True, input_spec=[specs])
-            return static.forward.concrete_program
+            with standing_in(known_sizes=known_sizes), short_stacks():
+                static = paddle.jit.to_static(wrapped, full_graph=True, input_spec=[specs])
+                return static.forward.concrete_program
         except Exception as error:
             first = first or error
     told = [line for line in str(first).strip().splitlines() if line.strip()] or [""]
@@ -232,7 +238,7 @@ def trace_program(model: Layer, example: Tensor | Sequence[Tensor]) -> Program:
     inputs = as_inputs(example)
     held = model.state_dict()
     names = {held[name].name: name for name in Tensors.of(model).slots}
-    with evaluating(model), standing_in():
+    with evaluating(model):
         concrete = _concrete(model, inputs)
     return _read(concrete, names)
 

@@ -12,7 +12,7 @@ from slimlab.allocate.solve import solve
 from slimlab.errors import PlanError
 from slimlab.layers import Tensors, sublayers
 from slimlab.quantize.quantized import OUT_AXIS, float_class
-from slimlab.sensitivity import BITS, Sensitivity, bits_of_ratio
+from slimlab.sensitivity import Sensitivity
 
 FLOAT = 32
 
@@ -64,7 +64,7 @@ def bits_for_budget(
     True
     """
     _check(model, sensitivity, bytes, drop)
-    choices = (FLOAT, *(bits_of_ratio(ratio) for ratio in sensitivity.ratios))
+    choices = (FLOAT, *(sensitivity.bits or ()))
     whole = _model_bytes(model)
     sizes = [_sizes(model, name, choices) / whole for name in sensitivity.layers]
     losses = [_losses(sensitivity, name) for name in sensitivity.layers]
@@ -90,7 +90,7 @@ def _check(model: Layer, sensitivity: Sensitivity, bytes: float | None, drop: fl
     if (bytes is None) == (drop is None):
         msg = f"Give bytes= or drop=, one of the two (bytes is {bytes}, drop is {drop})."
         raise PlanError(msg, bytes=bytes, drop=drop)
-    if not sensitivity.criterion.startswith(BITS) or not sensitivity.complete:
+    if sensitivity.bits is None or not sensitivity.complete:
         msg = "bits_for_budget needs a complete table of sl.quant_sensitivity."
         raise PlanError(msg, criterion=sensitivity.criterion)
     missing = [name for name in sensitivity.layers if name not in sublayers(model)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -127,7 +128,9 @@ def iter_export(
     written = kind.write(subject)
     with tempfile.TemporaryDirectory() as aside:
         file = _put(Path(aside), written.files)
-        parity = yield from iter_parity(subject.model, file, kind.runtime, trials, exact=exact)
+        parity = yield from iter_parity(
+            subject.model, file, kind.runtime, trials, exact=exact, others=kind.timed
+        )
         if not parity.holds:
             first = first_difference(subject.model, file, kind.runtime, trials, written.layers)
             raise _out_of_tolerance(kind, target, replace(parity, first_difference=first))
@@ -216,12 +219,20 @@ def _facts(
         "inputs": [_described(x.shape, str(x.dtype)) for x in subject.examples],
         "model_files": list(written.files),
         "layers": dict(written.layers),
-        "parity": {k: v for k, v in asdict(report.parity).items() if v == v},
+        "parity": _told(asdict(report.parity)),
         "bytes": report.bytes,
         "float_bytes": report.float_bytes,
         "latency": [asdict(one) for one in report.latency],
         "float_latency": [asdict(one) for one in report.float_latency],
     }
+
+
+def _told(value: dict[str, Any]) -> dict[str, Any]:
+    """A value for JSON, which has no NaN and nothing infinite."""
+    listed = [_told(one) for one in value.get("elsewhere", ())]
+    finite = {k: v for k, v in value.items() if not isinstance(v, float) or math.isfinite(v)}
+    kept = {k: v for k, v in finite.items() if k != "elsewhere"}
+    return {**kept, "elsewhere": listed} if listed else kept
 
 
 def _described(shape: Sequence[int], dtype: str) -> dict[str, Any]:

@@ -104,6 +104,8 @@ class Format:
         Python that runs it in its folder: ``images`` are given, ``logits`` come out.
     write
         Makes the files.
+    note
+        What whoever runs the file should know, in sentences; stands in its README.
     """
 
     name: str
@@ -112,13 +114,20 @@ class Format:
     quantized: bool
     lines: tuple[str, ...]
     write: Callable[[Subject], Written]
+    note: str = ""
 
 
 FORMATS: dict[str, Format] = {}
 
 
 def export_format(
-    name: str, *, runtime: str, timed: tuple[str, ...], quantized: bool, lines: tuple[str, ...]
+    name: str,
+    *,
+    runtime: str,
+    timed: tuple[str, ...],
+    quantized: bool,
+    lines: tuple[str, ...],
+    note: str = "",
 ) -> Callable[[Callable[[Subject], Written]], Callable[[Subject], Written]]:
     """Register a function that writes a network in a format; see `Format`.
 
@@ -134,7 +143,7 @@ def export_format(
     """
 
     def register(write: Callable[[Subject], Written]) -> Callable[[Subject], Written]:
-        FORMATS[name] = Format(name, runtime, timed, quantized, lines, write)
+        FORMATS[name] = Format(name, runtime, timed, quantized, lines, write, note)
         return write
 
     return register

@@ -253,14 +253,20 @@ def _fine_weights(graph: Graph) -> None:
             or (zero is not None and zero.any())
         ):
             continue
-        most = int(np.abs(whole.astype(np.int16)).max(initial=1))
-        factor = 2 ** max(0, 7 - (most - 1).bit_length())
+        factor = _room(whole)
         finer = (step / np.float32(factor)).astype(np.float32)
         if factor == 1 or len(graph.readers(node.input[0])) > 1 or finer.min() < LEAST:
             continue
         name = node.input[0]
         stored[name].CopyFrom(numpy_helper.from_array(np.int8(factor) * whole, name))
         node.input[1] = graph.store(f"{name}.step", finer)
+
+
+def _room(whole: NDArray[np.int8]) -> int:
+    """The largest power of two, up to 64, times which whole numbers are int8; 1 for zeros."""
+    least, most = int(whole.min(initial=0)), int(whole.max(initial=0))
+    fits = [f for f in (64, 32, 16, 8, 4, 2) if f * most <= 127 and f * least >= -128]
+    return fits[0] if fits and (least or most) else 1
 
 
 def _linear_layers(graph: Graph) -> None:

@@ -51,7 +51,19 @@ def write_int8(subject: Subject) -> Written:
     return written(subject, INT8)
 
 
-@export_format("paddle-lite", runtime=RUNTIME, timed=(RUNTIME,), quantized=True, lines=LINES)
+@export_format(
+    "paddle-lite",
+    runtime=RUNTIME,
+    timed=(RUNTIME,),
+    quantized=True,
+    lines=LINES,
+    note=(
+        "Paddle Lite's optimizer makes a file of its own of it: `paddle_lite_opt "
+        f"--model_file={PROGRAM} --param_file={PARAMS} --valid_targets=arm --optimize_out=model`. "
+        "Its int8 kernels for x86 add products in 16 bits and overflow with weights of 8 bits: for "
+        "`--valid_targets=x86`, quantize with `weight_bits=7`."
+    ),
+)
 def write_lite(subject: Subject) -> Written:
     """As `paddle-int8`, of operators that Paddle Lite has, in the form in which its optimizer finds
     quantized operators: activations with stored scales and 8 bits.

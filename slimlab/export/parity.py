@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from paddle import Tensor
 from paddle.nn import Layer
 
+from slimlab.errors import ExportError
 from slimlab.evaluate import inference
 from slimlab.export.fresh import Fresh, loaded
 from slimlab.export.outputs import layer_outputs
@@ -26,6 +28,26 @@ TYPICAL, FAR = 5e-3, 0.05
 POINTS = 0.1  # of an accuracy
 SHARE = 0.01  # of a metric that is no percentage
 INSPECTED = 4  # images whose inner values are compared
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What a file gives in a runtime that it is not checked in, as users run it there.
+
+    Attributes
+    ----------
+    runtime
+        Such as `"openvino"`.
+    largest, typical
+        As in `Parity`.
+    value
+        The task's main metric; NaN without a task.
+    """
+
+    runtime: str
+    largest: float
+    typical: float
+    value: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -47,6 +69,9 @@ class Parity:
         That of the model, of the file as it is, and of the file in the runtime as users run it.
     first_difference
         The first layer whose output differs, where the parity doesn't hold; else empty.
+    elsewhere
+        What other runtimes that read the file make of it. It is measured and told; the parity holds
+        or not without it.
     """
 
     images: int
@@ -59,6 +84,7 @@ class Parity:
     file_value: float = float("nan")
     default_value: float = float("nan")
     first_difference: str = ""
+    elsewhere: tuple[Elsewhere, ...] = ()
 
     @property
     def outputs_agree(self) -> bool:
@@ -81,6 +107,20 @@ class Parity:
         return not self.metric or all(abs(v - self.model_value) <= self.allowed for v in values)
 
     @property
+    def differing(self) -> tuple[Elsewhere, ...]:
+        """Other runtimes in which the metric, or without one the outputs, are not the model's."""
+        far = CLOSE if self.exact else TYPICAL
+        return tuple(
+            one
+            for one in self.elsewhere
+            if not (
+                abs(one.value - self.model_value) <= self.allowed
+                if self.metric
+                else one.typical <= far
+            )
+        )
+
+    @property
     def holds(self) -> bool:
         """Whether the file is what it was made from."""
         return self.outputs_agree and self.metric_agrees
@@ -96,31 +136,51 @@ class Parity:
                 f"{self.model_value:.4g}{self.unit}, and {self.default_value:.4g}{self.unit} with "
                 "the runtime's own optimizations"
             )
+        for one in self.differing:
+            found = f"outputs differ by {one.typical:.2g} on average"
+            if self.metric:
+                found = f"{self.metric} is {one.value:.4g}{self.unit}"
+            words += f"; {one.runtime} computes something else of it: there {found}"
         if self.first_difference:
             words += f"; the first layer that differs is {self.first_difference!r}"
         return words
 
 
 def iter_parity(
-    model: Layer, file: Path, runtime: str, trials: Trials, *, exact: bool
+    model: Layer,
+    file: Path,
+    runtime: str,
+    trials: Trials,
+    *,
+    exact: bool,
+    others: Sequence[str] = (),
 ) -> Generator[Step[Parity], None, Parity]:
-    """Compare outputs and metric, batch by batch, in two fresh processes."""
-    tally = _Tally(trials, exact)
-    with loaded(file, runtime, plain=True) as plain, loaded(file, runtime) as default:
+    """Compare outputs and metric, batch by batch, in fresh processes: two, and one a runtime of
+    `others`; of those that can't load the file nothing is told.
+    """
+    with ExitStack() as stack:
+        files = [stack.enter_context(loaded(file, runtime, plain=True))]
+        files += [stack.enter_context(loaded(file, runtime))]
+        named = []
+        for name in others:
+            if name != runtime:
+                with suppress(ExportError):
+                    files.append(stack.enter_context(loaded(file, name)))
+                    named.append(name)
+        tally = _Tally(trials, exact, named)
         for inputs, labels in trials.batches():
-            tally.add(model, (plain, default), inputs, labels)
+            tally.add(model, files, inputs, labels)
             yield Step(tally.images, trials.images, "check", tally.parity())
     return tally.parity()
 
 
 class _Tally:
-    """Sums over batches."""
+    """Sums over batches: of the model, then of the files in their order."""
 
-    def __init__(self, trials: Trials, exact: bool) -> None:
-        self.trials, self.exact = trials, exact
+    def __init__(self, trials: Trials, exact: bool, others: Sequence[str]) -> None:
+        self.trials, self.exact, self.others = trials, exact, others
         self.images = 0
-        self.largest, self.total = 0.0, 0.0
-        self.sums = np.zeros(3)
+        self.largest, self.total, self.scores = np.zeros((3, 3 + len(others)))
 
     def add(
         self, model: Layer, files: Sequence[Fresh], inputs: Sequence[Tensor], labels: Any
@@ -128,24 +188,37 @@ class _Tally:
         """Run a batch through model and files."""
         arrays = [x.numpy() for x in inputs]
         own = outputs(model, inputs)
-        plain, default = (file.run(arrays) for file in files)
-        errors = np.max([differences(a, b) for a, b in zip(plain, own, strict=True)], axis=0)
-        self.images += len(errors)
-        self.largest = max(self.largest, float(errors.max()))
-        self.total += float(errors.sum())
-        if labels is not None:
-            for place, made in enumerate((own, plain, default)):
-                self.sums[place] += self.trials.scores(made[0], labels).sum(dtype=np.float64)
+        for place, made in enumerate((own, *(file.run(arrays) for file in files))):
+            errors = np.max([differences(a, b) for a, b in zip(made, own, strict=True)], axis=0)
+            self.largest[place] = max(self.largest[place], float(errors.max()))
+            self.total[place] += float(errors.sum())
+            if labels is not None:
+                scores = self.trials.scores(made[0], labels)
+                self.scores[place] += scores.sum(dtype=np.float64)
+        self.images += len(own[0])
 
     def parity(self) -> Parity:
         """What there is so far."""
-        metric = self.trials.metric
-        found = (self.images, self.largest, self.total / max(1, self.images), self.exact)
-        if metric is None:
-            return Parity(*found)
-        own, plain, default = self.sums / max(1, self.images) * metric.scale
-        values = float(own), float(plain), float(default)
-        return Parity(*found, metric.name, metric.unit, *values)
+        metric, count = self.trials.metric, max(1, self.images)
+        typical = (self.total / count).tolist()
+        values, name, unit = [float("nan")] * len(typical), "", ""
+        if metric is not None:
+            values = (self.scores / count * metric.scale).tolist()
+            name, unit = metric.name, metric.unit
+        largest = self.largest.tolist()
+        rest = zip(self.others, largest[3:], typical[3:], values[3:], strict=True)
+        return Parity(
+            self.images,
+            largest[1],
+            typical[1],
+            self.exact,
+            metric=name,
+            unit=unit,
+            model_value=values[0],
+            file_value=values[1],
+            default_value=values[2],
+            elsewhere=tuple(Elsewhere(*one) for one in rest),
+        )
 
 
 def outputs(model: Layer, inputs: Sequence[Tensor]) -> list[NDArray[np.float32]]:

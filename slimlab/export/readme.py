@@ -25,6 +25,7 @@ def readme(report: ExportReport, kind: Format, subject: Subject) -> str:
         f"`images` is an array of shape {shapes.replace(chr(39), '')}, {dtypes}, scaled as in "
         "training; run this in the folder:\n\n"
         f"```python\n{code}\n```\n\n"
-        f"Checked against the model before it was kept: {report.parity}.\n"
+        + (f"{kind.note}\n\n" if kind.note else "")
+        + f"Checked against the model before it was kept: {report.parity}.\n"
         + (f"\nMeasured on the machine that wrote it:\n\n{times}" if times else "")
     )

@@ -68,7 +68,9 @@ class ExportReport:
         return self.bytes / self.float_bytes
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a runtime: sizes, the metric, and milliseconds an image beside those in float."""
+        """One row a runtime: sizes, the metric there, and milliseconds an image beside those in
+        float.
+        """
         parity = self.parity
         common: dict[str, Any] = {
             "format": self.format,
@@ -82,9 +84,11 @@ class ExportReport:
             "images": parity.images,
         }
         before = {one.runtime: one.median_ms for one in self.float_latency}
+        found = {one.runtime: one.value for one in parity.elsewhere}
         rows = [
             {
                 **common,
+                "file": found.get(one.runtime, parity.file_value),
                 "runtime": one.runtime,
                 "median_ms": one.median_ms,
                 "low_ms": one.low_ms,

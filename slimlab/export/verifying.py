@@ -93,7 +93,9 @@ def iter_verify_export(
     subject = Subject.of(model, trials.examples)
     file = Path(folder).absolute() / names[0]
     exact = bool(manifest["parity"]["exact"])
-    parity = yield from iter_parity(subject.model, file, kind.runtime, trials, exact=exact)
+    parity = yield from iter_parity(
+        subject.model, file, kind.runtime, trials, exact=exact, others=kind.timed
+    )
     if not parity.holds:
         first = first_difference(subject.model, file, kind.runtime, trials, manifest["layers"])
         parity = replace(parity, first_difference=first)

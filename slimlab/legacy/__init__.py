@@ -5,7 +5,7 @@ bear, so it is written here, from the same trace that everything else reads. An 
 rule is refused by name. Add one with `@legacy_rule("pd_op.name")`.
 """
 
-from slimlab.legacy import (
+from slimlab.legacy import (  # noqa: F401 - they register their rules
     activations,
     contracting,
     convolving,
@@ -15,7 +15,9 @@ from slimlab.legacy import (
     pieces,
     pooling,
     quantizing,
+    recurrent,
     reducing,
+    writing,
 )
 from slimlab.legacy.batching import any_batch
 from slimlab.legacy.describing import describe
@@ -43,17 +45,3 @@ __all__ = [
     "params_bytes",
     "program_bytes",
 ]
-
-# Each of these modules registers its rules when it is imported.
-_THEMES = (
-    activations,
-    contracting,
-    convolving,
-    elementwise,
-    moving,
-    norms,
-    pieces,
-    pooling,
-    quantizing,
-    reducing,
-)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slimlab.legacy.registry import legacy_rule
-from slimlab.legacy.writer import Operand, Writer
+from slimlab.legacy.writer import Made, Operand, Writer
 from slimlab.lowering.registry import ends, option
 from slimlab.trace import Op
 
@@ -44,6 +44,17 @@ def bilinear(op: Op, net: Writer) -> None:
     x, y = ends(op)
     inputs: dict[str, Operand] = {"X": x, "Y": op.inputs[1], "Weight": op.inputs[2]}
     net.emit("bilinear_tensor_product", {**inputs, "Bias": option(op, 3)}, {"Out": y})
+
+
+@legacy_rule("pd_op.einsum")
+def einsum(op: Op, net: Writer) -> None:
+    """The equation is written the same way; what is noted for training holds nothing."""
+    items = net.items(op.inputs[0])
+    made: dict[str, Made] = {"Out": ends(op)[1]}
+    for slot in ("InnerCache", "XShape"):
+        made[slot] = [net.fresh((0,)) for _ in items]
+    equation = str(op.attributes["equation"]).replace(" ", "")
+    net.emit("einsum", {"Operands": items}, made, equation=equation)
 
 
 @legacy_rule("pd_op.dot")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from slimlab.legacy.files import DTYPES
+from slimlab.legacy.moving import spread
 from slimlab.legacy.registry import legacy_rule
+from slimlab.legacy.schema import COMPARE
 from slimlab.legacy.writer import Operand, Writer
 from slimlab.lowering.registry import ends, option, twins
 from slimlab.trace import Op, Value
 
-UNARY = ("abs", "acos", "asin", "atan", "ceil", "cos", "cosh", "erf", "exp", "expm1", "floor",
-         "log", "log1p", "log2", "log10", "logical_not", "reciprocal", "round", "rsqrt", "sign",
-         "sin", "sinh", "sqrt", "square", "tan")  # fmt: skip
+UNARY = ("abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "cos", "cosh", "erf",
+         "exp", "expm1", "floor", "log", "log1p", "log2", "log10", "logical_not", "reciprocal",
+         "round", "rsqrt", "sign", "sin", "sinh", "sqrt", "square", "tan", "trunc")  # fmt: skip
+ASKED = ("isfinite", "isinf", "isnan")
 BINARY = {
     "add": "elementwise_add", "subtract": "elementwise_sub", "multiply": "elementwise_mul",
     "divide": "elementwise_div", "maximum": "elementwise_max", "minimum": "elementwise_min",
@@ -31,6 +34,13 @@ def unary(op: Op, net: Writer) -> None:
     net.emit(op.short.removesuffix("_"), {"X": x}, {"Out": y})
 
 
+@legacy_rule(*twins(*ASKED))
+def asked(op: Op, net: Writer) -> None:
+    """Whether each element is such a number."""
+    x, y = ends(op)
+    net.emit(f"{op.short.removesuffix('_')}_v2", {"X": x}, {"Out": y})
+
+
 @legacy_rule(*twins(*LOGIC))
 def logic(op: Op, net: Writer) -> None:
     """Of two truths."""
@@ -47,10 +57,15 @@ def binary(op: Op, net: Writer) -> None:
     if other is None or x.dtype != other.dtype:
         net.refuse("its operands have different element types")
     vector = _channels(net, other, len(x.shape)) if x.shape == y.shape else None
+    older = {"force_cpu": False} if net.style.lite and kind in COMPARE else {}
     if vector is not None:
-        net.emit(kind, {"X": x, "Y": vector}, {"Out": y}, axis=1)
+        net.emit(kind, {"X": x, "Y": vector}, {"Out": y}, axis=1, **older)
     else:
-        net.emit(kind, {"X": x, "Y": other}, {"Out": y}, axis=-1)
+        numbers = net.known.known(other)
+        # Paddle Lite has no tensors without axes.
+        single = net.style.lite and not other.shape and numbers is not None
+        given: Operand = numbers.reshape(1) if single and numbers is not None else other
+        net.emit(kind, {"X": x, "Y": given}, {"Out": y}, axis=-1, **older)
 
 
 def _channels(net: Writer, value: Value, rank: int) -> Value | None:
@@ -108,6 +123,25 @@ def where(op: Op, net: Writer) -> None:
     names = dict(zip(("Condition", "X", "Y"), op.inputs, strict=True))
     given: dict[str, Operand] = dict(names)
     net.emit("where", given, {"Out": ends(op)[1]})
+
+
+@legacy_rule(*twins("masked_fill"))
+def masked_fill(op: Op, net: Writer) -> None:
+    """A number where a truth says so; shapes are broadcast."""
+    x, y = ends(op)
+    mask, value = op.inputs[1:3]
+    given = {"Condition": mask, "X": value, "Y": x}
+    made = {slot: None if v is None else _spread(net, v, y) for slot, v in given.items()}
+    net.emit("where", made, {"Out": y})
+
+
+def _spread(net: Writer, value: Value, like: Value) -> Operand:
+    """A value in the shape of another one."""
+    if value.shape == like.shape:
+        return value
+    shape = spread(value.shape, like.shape)
+    made = net.fresh(like.shape, value.dtype)
+    return net.emit("expand_v2", {"X": value}, {"Out": made}, shape=shape)
 
 
 @legacy_rule("pd_op.add_n")

@@ -10,7 +10,7 @@ from slimlab.legacy.writer import Made, Operand, Writer
 from slimlab.lowering.layout import is_last
 from slimlab.lowering.moving import target
 from slimlab.lowering.registry import axes_of, ends, integers, option, twins
-from slimlab.trace import Op, Value
+from slimlab.trace import Op, Shape, Value
 
 
 def _kept(x: Value) -> tuple[int, ...]:
@@ -63,15 +63,37 @@ def transpose(op: Op, net: Writer) -> None:
     net.emit("transpose2", {"X": x}, {"Out": y, "XShape": _kept(x)}, axis=perm)
 
 
+def spread(x: Shape, y: Shape) -> list[int]:
+    """The shape to expand a tensor to; -1 keeps a size."""
+    more = len(y) - len(x)
+    return [-1 if n >= more and x[n - more] == size else size for n, size in enumerate(y)]
+
+
 @legacy_rule("pd_op.expand", "pd_op.broadcast_to", "pd_op.expand_as")
 def expand(op: Op, net: Writer) -> None:
-    """To the shape that was traced; -1 keeps a size."""
+    """To the shape that was traced."""
     x, y = ends(op)
-    more = len(y.shape) - len(x.shape)
-    shape = [
-        -1 if n >= more and x.shape[n - more] == size else size for n, size in enumerate(y.shape)
-    ]
-    net.emit("expand_v2", {"X": x}, {"Out": y}, shape=shape)
+    net.emit("expand_v2", {"X": x}, {"Out": y}, shape=spread(x.shape, y.shape))
+
+
+@legacy_rule("pd_op.broadcast_tensors")
+def broadcast(op: Op, net: Writer) -> None:
+    """Each of a list to the shape of all of them."""
+    for x, y in zip(net.items(op.inputs[0]), net.items(op.outputs[0]), strict=True):
+        if x.shape == y.shape:
+            net.same(x, y)
+        else:
+            net.emit("expand_v2", {"X": x}, {"Out": y}, shape=spread(x.shape, y.shape))
+
+
+@legacy_rule(*twins("tril", "triu"))
+def triangle(op: Op, net: Writer) -> None:
+    """What lies on one side of a diagonal."""
+    x, y = ends(op)
+    lower = op.short.startswith("tril")
+    net.emit(
+        "tril_triu", {"X": x}, {"Out": y}, diagonal=int(op.attributes["diagonal"]), lower=lower
+    )
 
 
 @legacy_rule("pd_op.tile")

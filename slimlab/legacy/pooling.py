@@ -34,21 +34,36 @@ def pool(op: Op, net: Writer) -> None:
 
 @legacy_rule("pd_op.max_pool2d_with_index")
 def pool_with_index(op: Op, net: Writer) -> None:
-    """The largest of windows; where it stood is not told."""
+    """The largest of windows, and where each stood."""
     x, y = ends(op)
-    if net.used(op.outputs[1]):
-        net.refuse("the places of the largest elements are read")
+    places = op.outputs[1]
     # `pool2d` gives other numbers than these for adaptive windows.
     whole = bool(op.attributes["adaptive"]) and set(image(y.shape, last=False)) == {1}
     net.emit(
         "max_pool2d_with_index",
         {"X": x},
-        {"Out": y, "Mask": net.fresh(y.shape, "int32")},
+        {"Out": y, "Mask": net.fresh(y.shape, "int32") if places is None else places},
         ksize=[int(n) for n in op.attributes["kernel_size"]],
         **integers(op, "strides", "paddings"),
         ceil_mode=bool(op.attributes.get("ceil_mode", False)),
         global_pooling=bool(op.attributes["global_pooling"]) or whole,
         adaptive=bool(op.attributes["adaptive"]) and not whole,
+    )
+
+
+@legacy_rule("pd_op.unpool")
+def unpool(op: Op, net: Writer) -> None:
+    """The largest back to where they stood; zeros elsewhere."""
+    x, y = ends(op)
+    net.emit(
+        "unpool",
+        {"X": x, "Indices": op.inputs[1]},
+        {"Out": y},
+        unpooling_type="max",
+        **integers(op, "ksize", "strides"),
+        paddings=[int(n) for n in op.attributes["padding"]],
+        output_size=list(image(y.shape, last=False)),
+        data_format=str(op.attributes["data_format"]),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from slimlab.legacy.writer import Writer
+from slimlab.rulebook import entering
 from slimlab.trace import Op
 
 Rule = Callable[[Op, Writer], None]
@@ -24,10 +25,4 @@ def legacy_rule(*names: str) -> Callable[[Rule], Rule]:
     >>> RULES.pop("custom.double") is double
     True
     """
-
-    def register(rule: Rule) -> Rule:
-        for name in names:
-            RULES[name] = rule
-        return rule
-
-    return register
+    return entering(RULES, names)

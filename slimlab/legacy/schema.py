@@ -18,10 +18,16 @@ from slimlab.errors import ExportError
 from slimlab.legacy.network import Attribute, Node
 
 # What Paddle has no attribute for any more, and what its older readers ask for.
+COMPARE = ("equal", "not_equal", "greater_than", "greater_equal", "less_than", "less_equal")
 OLDER = {
     ("mish", "threshold"): proto.FLOAT,
     ("relu6", "threshold"): proto.FLOAT,
     ("swish", "beta"): proto.FLOAT,
+    **{(kind, "force_cpu"): proto.BOOLEAN for kind in COMPARE},
+    ("set_value", "bool_values"): proto.INTS,
+    ("set_value", "int32_values"): proto.INTS,
+    ("set_value", "int64_values"): proto.LONGS,
+    ("set_value", "fp32_values"): proto.FLOATS,
 }
 # Type of an attribute -> the field that holds it, and what it is made of.
 FIELDS: dict[int, tuple[str, type]] = {

@@ -44,11 +44,11 @@ LITE_KINDS = frozenset({
     "mish", "mul", "nearest_interp_v2", "not_equal", "p_norm", "pad3d", "pixel_shuffle",
     "pool2d", "pool3d", "pow", "prelu", "quantize_linear", "reciprocal", "reduce_all",
     "reduce_any", "reduce_max", "reduce_mean", "reduce_min", "reduce_prod", "reduce_sum",
-    "relu", "relu6", "reshape2", "roll", "round", "rsqrt", "scale", "shuffle_channel",
-    "sigmoid", "sign", "silu", "sin", "slice", "softmax", "softplus", "softsign", "split",
-    "sqrt", "square", "squeeze2", "stack", "strided_slice", "sum", "swish", "tan", "tanh",
-    "thresholded_relu", "tile", "top_k_v2", "transpose2", "unbind", "unfold", "unsqueeze2",
-    "where",
+    "relu", "relu6", "reshape2", "rnn", "roll", "round", "rsqrt", "scale", "set_value",
+    "shuffle_channel", "sigmoid", "sign", "silu", "sin", "slice", "softmax", "softplus",
+    "softsign", "split", "sqrt", "square", "squeeze2", "stack", "strided_slice", "sum", "swish",
+    "tan", "tanh", "thresholded_relu", "tile", "top_k_v2", "transpose2", "tril_triu", "unbind",
+    "unfold", "unsqueeze2", "where",
 })  # fmt: skip
 FLOAT = Style("Paddle Inference")
 INT8 = Style("Paddle Inference", int8=True)

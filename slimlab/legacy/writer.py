@@ -24,8 +24,8 @@ from slimlab.trace import Op, Program, Value
 
 # What a slot of an operator may be given: traced values, names, arrays (which are stored).
 Operand: TypeAlias = Value | str | np.ndarray | Sequence["Value | str"] | None
-# What a slot may make: traced values, or a shape of a float32 variable of the rule's own.
-Made: TypeAlias = Value | Sequence[Value] | tuple[int, ...] | str
+# What a slot may make: traced values, names, or a shape of a float32 variable of the rule's own.
+Made: TypeAlias = Value | Sequence["Value | str"] | tuple[int, ...] | str
 
 
 class Writer:
@@ -202,15 +202,14 @@ class Writer:
             return (output,)
         if isinstance(output, Value):
             output = (output,)
-        if output and not isinstance(output[0], Value):
+        if output and isinstance(output[0], int):
             return (self.fresh(output),)  # type: ignore[arg-type]
-        names = []
-        for value in output:
-            name = self.known.names[value.id]  # type: ignore[union-attr]
-            dtype = self.known.type_of(value)  # type: ignore[arg-type]
-            self.variables[name] = Variable(name, dtype, value.shape)  # type: ignore[union-attr]
-            names.append(name)
-        return tuple(names)
+        return tuple(each if isinstance(each, str) else self._declared(each) for each in output)  # type: ignore[arg-type]
+
+    def _declared(self, value: Value) -> str:
+        name = self.known.names[value.id]
+        self.variables[name] = Variable(name, self.known.type_of(value), value.shape)
+        return name
 
     def _constant(self, numbers: np.ndarray) -> str:
         for name, variable in self.variables.items():

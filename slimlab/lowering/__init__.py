@@ -5,7 +5,7 @@ or with attributes that a rule does not cover, is refused by name: what comes ou
 Add one with `@lowering_rule("pd_op.name")` (docs/add-an-operator.md).
 """
 
-from slimlab.lowering import (
+from slimlab.lowering import (  # noqa: F401 - they register their rules
     activations,
     constants,
     contracting,
@@ -23,18 +23,3 @@ from slimlab.lowering.network import lower
 from slimlab.lowering.registry import LOWERINGS, lowering_rule
 
 __all__ = ["LOWERINGS", "Builder", "lower", "lowering_rule", "value_name", "value_names"]
-
-# Each of these modules registers its rules when it is imported.
-_THEMES = (
-    activations,
-    constants,
-    contracting,
-    convolving,
-    elementwise,
-    moving,
-    norms,
-    pieces,
-    pooling,
-    quantizing,
-    reducing,
-)

@@ -109,7 +109,7 @@ class Builder:
         self,
         kind: str,
         inputs: Sequence[Operand],
-        output: Value | Sequence[Value | None] | None = None,
+        output: Value | Sequence[Value | str | None] | None = None,
         **attributes: Any,
     ) -> str:
         """Write one node and give the name of its first output.
@@ -122,8 +122,8 @@ class Builder:
             Traced values, names that an earlier `emit` gave, arrays (which become initializers),
             or `None` for an optional input that is left out.
         output
-            The traced value that the node makes, or several of them; `None` for a value of the
-            rule's own, which is named here.
+            The traced value that the node makes, or several of them, among which names of the
+            rule's own may be; `None` for a value of the rule's own, which is named here.
         **attributes
             ONNX attributes. Those that are `None` are left out.
         """
@@ -135,7 +135,7 @@ class Builder:
             made = [f"{self._stem}_{self._fresh}"]
         else:
             several = [output] if isinstance(output, Value) else output
-            made = [self.names[v.id] if v is not None else "" for v in several]
+            made = [self.names[v.id] if isinstance(v, Value) else v or "" for v in several]
         kept = {key: value for key, value in attributes.items() if value is not None}
         node = helper.make_node(kind, given, made, name=f"{made[0]}.{kind}", **kept)
         self.nodes.append(node)

@@ -219,6 +219,15 @@ def where(op: Op, net: Builder) -> None:
     net.emit("Where", list(op.inputs), op.outputs[0])
 
 
+@lowering_rule(*twins("masked_fill"))
+def masked_fill(op: Op, net: Builder) -> None:
+    """Another number where a mask says so."""
+    x, y = ends(op)
+    mask, value = op.inputs[1:3]
+    fill = None if value is None else net.as_type(value, net.numpy_type(y))
+    net.emit("Where", [mask, fill, x], y)
+
+
 @lowering_rule("pd_op.add_n")
 def add_n(op: Op, net: Builder) -> None:
     """The sum of a list."""

@@ -72,6 +72,16 @@ def expand(op: Op, net: Builder) -> None:
     net.emit("Expand", [x, integers(y.shape)], y)
 
 
+@lowering_rule("pd_op.broadcast_tensors")
+def broadcast(op: Op, net: Builder) -> None:
+    """Each of a list to the shape of all together."""
+    for x, y in zip(net.items(op.inputs[0]), net.items(op.outputs[0]), strict=True):
+        own = [1] * (len(y.shape) - len(x.shape)) + list(x.shape)
+        # An axis that is long already stays so whatever its length.
+        sizes = [1 if a == b else b for a, b in zip(own, y.shape, strict=True)]
+        net.emit("Expand", [x, integers(sizes)], y)
+
+
 @lowering_rule("pd_op.tile")
 def tile(op: Op, net: Builder) -> None:
     """Copies along axes, the first of which may be new."""

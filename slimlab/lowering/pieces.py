@@ -89,6 +89,17 @@ def cut_out(op: Op, net: Builder) -> None:
         net.emit("Slice", operands, y)
 
 
+@lowering_rule("pd_op.crop")
+def crop(op: Op, net: Builder) -> None:
+    """A box from offsets on, of the size that was traced."""
+    x, y = ends(op)
+    first = [int(n) for n in net.numbers(option(op, 2))]
+    axes = [n for n, start in enumerate(first) if start or y.shape[n] != x.shape[n]]
+    starts = [first[n] for n in axes]
+    stops = [first[n] + y.shape[n] for n in axes]
+    net.emit("Slice", [x, integers(starts), integers(stops), integers(axes)], y)
+
+
 @lowering_rule("pd_op.gather", "pd_op.index_select")
 def gather(op: Op, net: Builder) -> None:
     """Pick indices of an axis; a column of indices counts as a row."""

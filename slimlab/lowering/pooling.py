@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from slimlab.lowering.builder import Builder, Operand
+from slimlab.lowering.builder import Builder, Operand, onnx_type
 from slimlab.lowering.layout import channels_first, give_back, image, is_last, on_image, pads_of
+from slimlab.lowering.moving import target
 from slimlab.lowering.registry import ends, integers, lowering_rule, option
-from slimlab.trace import Op, Shape
+from slimlab.trace import Op, Shape, Value
 
 Windows = list[tuple[int, int]]
 
@@ -31,21 +33,69 @@ def pool(op: Op, net: Builder) -> None:
 
 @lowering_rule("pd_op.max_pool2d_with_index", "pd_op.max_pool3d_with_index")
 def pool_with_index(op: Op, net: Builder) -> None:
-    """The largest of windows; where it stood is not told."""
-    if net.used(op.outputs[1]):
-        net.refuse("the places of the largest elements are read")
-    x, y = ends(op)
+    """The largest of windows, and where in its channel each of them stood."""
+    (x, y), places = ends(op), op.outputs[1]
     before, after = (image(v.shape, last=False) for v in (x, y))
+    told = places if net.used(places) else None
     if op.attributes["global_pooling"] or (op.attributes["adaptive"] and set(after) == {1}):
         on_image(op, net, "GlobalMaxPool")
+        if told is not None:
+            flat = net.emit("Reshape", [x, integers([0, x.shape[1], -1])])
+            first = net.emit("ArgMax", [flat], axis=2, keepdims=0)
+            wide = net.emit("Reshape", [first, integers([0, *told.shape[1:]])])
+            net.emit("Cast", [wide], told, to=onnx_type(net.numpy_type(told)))
+    elif told is not None:
+        _with_places(op, net, _window(op, net, before, after), told)
     elif op.attributes["adaptive"]:
         _adaptive(op, net, before, after)
     else:
         _windows(op, net, before, after)
 
 
-def _windows(op: Op, net: Builder, before: Shape, after: Shape) -> None:
-    """Windows of one size; what `ceil_mode` adds becomes padding at the end."""
+def _window(op: Op, net: Builder, before: Shape, after: Shape) -> dict[str, Any]:
+    """Windows of one size as ONNX has them, adaptive ones too."""
+    if not op.attributes["adaptive"]:
+        kernel, strides, low, _, high = _sizes(op, net, before, after)
+        return {"kernel_shape": kernel, "strides": strides, "pads": [*low, *high]}
+    if any(size % made for size, made in zip(before, after, strict=True)):
+        net.refuse("the places of the largest elements of windows that differ in size are read")
+    each = [size // made for size, made in zip(before, after, strict=True)]
+    return {"kernel_shape": each, "strides": each}
+
+
+def _with_places(op: Op, net: Builder, window: dict[str, Any], places: Value) -> None:
+    """ONNX counts the places through all channels and images; Paddle through one channel."""
+    x, y = ends(op)
+    raw = f"{net.names[places.id]}_of_all"
+    net.emit("MaxPool", [x], [y, raw], **window)
+    own = net.emit("Mod", [raw, np.asarray(math.prod(x.shape[2:]))])
+    net.emit("Cast", [own], places, to=onnx_type(net.numpy_type(places)))
+
+
+@lowering_rule("pd_op.unpool", "pd_op.unpool3d")
+def unpool(op: Op, net: Builder) -> None:
+    """Each element goes back to where it stood; all else is zero."""
+    (x, y), places = ends(op), op.inputs[1]
+    if places is None:
+        net.refuse("it is not told where its elements stood")
+    runs = integers([0, x.shape[1], -1])
+    where = net.emit("Reshape", [net.as_type(places, np.int64), runs])
+    # Zeros for as many images as there are.
+    one = net.emit("Slice", [where, integers([0]), integers([1]), integers([2])])
+    none = net.emit(
+        "Mul",
+        [net.emit("Cast", [one], to=onnx_type(net.numpy_type(y))), np.zeros([], net.numpy_type(y))],
+    )
+    zeros = net.emit("Expand", [none, integers([1, 1, math.prod(y.shape[2:])])])
+    flat = net.emit("Reshape", [x, runs])
+    made = net.emit("ScatterElements", [zeros, where, flat], axis=2)
+    net.emit("Reshape", [made, target(x.shape, y.shape)], y)
+
+
+def _sizes(
+    op: Op, net: Builder, before: Shape, after: Shape
+) -> tuple[list[int], list[int], list[int], list[int], list[int]]:
+    """Kernel, strides, padding before, padding after as asked, and with what `ceil_mode` adds."""
     size = op.attributes.get("kernel_size") or net.numbers(option(op, 1))
     kernel = [int(n) for n in size]
     strides = [int(n) for n in op.attributes["strides"]]
@@ -57,6 +107,12 @@ def _windows(op: Op, net: Builder, before: Shape, after: Shape) -> None:
     ]
     if any(pad >= k for pad, k in zip([*low, *high], [*kernel, *kernel], strict=True)):
         net.refuse("a window lies in the padding altogether")
+    return kernel, strides, low, asked, high
+
+
+def _windows(op: Op, net: Builder, before: Shape, after: Shape) -> None:
+    """Windows of one size; what `ceil_mode` adds becomes padding at the end."""
+    kernel, strides, low, asked, high = _sizes(op, net, before, after)
     window: dict[str, Any] = {"kernel_shape": kernel, "strides": strides}
     if op.attributes.get("pooling_type", "max") == "max":
         on_image(op, net, "MaxPool", **window, pads=[*low, *high])

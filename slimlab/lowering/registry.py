@@ -10,8 +10,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from slimlab.lowering.builder import Builder
+from slimlab.rulebook import entering, twins
 from slimlab.trace import Op, Value
 
+__all__ = [
+    "LOWERINGS", "Lowering", "axes_of", "ends", "integers", "lowering_rule", "option", "twins",
+]  # fmt: skip
 Lowering = Callable[[Op, Builder], None]
 LOWERINGS: dict[str, Lowering] = {}
 
@@ -29,18 +33,7 @@ def lowering_rule(*names: str) -> Callable[[Lowering], Lowering]:
     True
     >>> del LOWERINGS["custom.double"]
     """
-
-    def register(rule: Lowering) -> Lowering:
-        for name in names:
-            LOWERINGS[name] = rule
-        return rule
-
-    return register
-
-
-def twins(*names: str) -> list[str]:
-    """PIR names of operators, with those that work in place."""
-    return [f"pd_op.{name}{suffix}" for name in names for suffix in ("", "_")]
+    return entering(LOWERINGS, names)
 
 
 def ends(op: Op) -> tuple[Value, Value]:

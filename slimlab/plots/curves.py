@@ -18,7 +18,7 @@ from slimlab.plots.style import (
     plain,
     short,
 )
-from slimlab.sensitivity import BITS, Sensitivity, bits_of_ratio
+from slimlab.sensitivity import Sensitivity
 
 FEW = 12  # more curves than this can't be told apart by colour: the steepest are named
 NAMED = 6
@@ -135,8 +135,9 @@ def drop_intervals(scans: Sensitivity | Mapping[str, Sensitivity], ratio: float)
 
 
 def _across(sensitivity: Sensitivity) -> str:
-    if sensitivity.criterion.startswith(BITS):
-        bits = ", ".join(f"{ratio:g}: {bits_of_ratio(ratio)}" for ratio in sensitivity.ratios)
+    if sensitivity.bits is not None:
+        pairs = zip(sensitivity.ratios, sensitivity.bits, strict=True)
+        bits = ", ".join(f"{ratio:g}: {number}" for ratio, number in pairs)
         return f"Share of a weight's 32 bits removed ({bits} bits)"
     return "Pruning ratio (share of channels removed)"
 

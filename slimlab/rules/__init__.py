@@ -5,7 +5,7 @@ without a rule freezes everything it touches, and the coverage report names it: 
 unpruned. Add one with `@channel_rule("pd_op.name")` (docs/add-an-operator.md).
 """
 
-from slimlab.rules import (
+from slimlab.rules import (  # noqa: F401 - they register their rules
     contracting,
     elementwise,
     layers,
@@ -13,6 +13,7 @@ from slimlab.rules import (
     norms,
     pieces,
     quantizing,
+    recurrent,
     reducing,
     writing,
 )
@@ -20,6 +21,3 @@ from slimlab.rules.registry import RULES, channel_rule, freeze_inputs, tensors, 
 from slimlab.rules.walk import walk
 
 __all__ = ["RULES", "channel_rule", "freeze_inputs", "tensors", "tie", "unknown", "walk"]
-
-# Each of these modules registers its rules when it is imported.
-_THEMES = (contracting, elementwise, layers, moving, norms, pieces, quantizing, reducing, writing)

@@ -122,6 +122,7 @@ class _Move:
         is_shape = op.short.startswith(("reshape", "view")) and not trusted
         self.written = written if is_shape and written and len(written) == len(y.shape) else None
         self.unwritten = not is_shape
+        self.held: tuple[str, ...] = ()  # attributes of a layer that are the length of the carrier
 
     def segment(self, before: list[int], after: list[int]) -> None:
         """Carry the labels of some axes to the axes that hold the same elements."""
@@ -149,21 +150,28 @@ class _Move:
         varying = [0]
         if len(after) > 1:
             varying = [n for n in range(len(after)) if (full != np.take(full, [0], axis=n)).any()]
-        chosen = varying[0] if len(varying) == 1 else self._carrier(after, varying)
+        chosen = varying[0] if len(varying) == 1 else self._carrier(along, after, varying)
         table = np.moveaxis(full, chosen, 0).reshape(sizes[chosen], -1)
         single = len(varying) == 1
         self._put(after[chosen], table[:, 0].copy() if single else tie(self.channels, table), axis)
+        if self.held and not single:
+            self.channels.holds(self.held, table[:, 0].copy())
 
-    def _carrier(self, after: list[int], varying: list[int]) -> int:
+    def _carrier(self, along: Atoms, after: list[int], varying: list[int]) -> int:
         """The axis that shrinks when channels are split over several.
 
-        It is the one whose length the code leaves open with -1, or else the longest: in a channel
-        shuffle or among attention heads that is the number of channels, not of groups.
+        It is the one whose length the code leaves open with -1, or that of the heads where a layer
+        remembers how many it has, or else the longest: in a channel shuffle that is the number of
+        channels, not of groups.
         """
         if self.written is not None:
             left_open = [n for n in varying if self.written[after[n]] == -1]
             if left_open:
                 return left_open[0]
+            found = self.channels.heads_of(along, [self.after[after[n]] for n in varying])
+            if found is not None:
+                self.held = found[1]
+                return varying[found[0]]
         return max(varying, key=lambda n: self.after[after[n]])
 
     def _put(self, axis: int, along: Atoms | None, source: int) -> None:

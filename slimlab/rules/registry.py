@@ -11,6 +11,7 @@ import numpy as np
 
 from slimlab.channels import Channels
 from slimlab.constraints import Atoms
+from slimlab.rulebook import entering, twins
 from slimlab.trace import Op, Value
 
 Rule = Callable[[Op, Channels], None]
@@ -30,18 +31,12 @@ def channel_rule(*names: str) -> Callable[[Rule], Rule]:
     True
     >>> del RULES["custom.double"]
     """
-
-    def register(rule: Rule) -> Rule:
-        for name in names:
-            RULES[name] = rule
-        return rule
-
-    return register
+    return entering(RULES, names)
 
 
 def named(names: Sequence[str]) -> list[str]:
     """PIR names of operators, with the twins that work in place."""
-    return [f"pd_op.{name}{suffix}" for name in names for suffix in ("", "_")]
+    return twins(*names)
 
 
 def unknown(op: Op, channels: Channels) -> None:
@@ -75,7 +70,7 @@ def tie(channels: Channels, table: Atoms) -> Atoms:
 
 def follows(op: Op, channels: Channels, size: int) -> Atoms | None:
     """An axis of one and the same number, made as long as the code says: other channels' size?"""
-    if size == 1 or channels.is_written(op, [size]):
+    if size == 1 or (not op.is_of_paddles_layer and channels.is_written(op, [size])):
         return None
     made = channels.fresh(size)
     channels.guessed = True

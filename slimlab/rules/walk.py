@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from slimlab.channels import Channels
 from slimlab.errors import SlimLabError
@@ -28,9 +29,16 @@ ROUTINE = frozenset(
 )  # fmt: skip
 
 
-def walk(program: Program) -> Channels:
-    """Apply the rules to every operator of a program, in order."""
-    channels = Channels(program)
+_NO_HEADS: Mapping[str, Mapping[str, int]] = MappingProxyType({})
+
+
+def walk(program: Program, heads: Mapping[str, Mapping[str, int]] = _NO_HEADS) -> Channels:
+    """Apply the rules to every operator of a program, in order.
+
+    `heads` says of layers which of their attributes hold the number of attention heads
+    (`layers.remembered`); only then can whole heads go.
+    """
+    channels = Channels(program, heads)
     used = {v.id for op in program.ops for v in (*op.inputs, *op.captured) if v is not None}
     used |= {value.id for value in program.outputs}
     for op in program.ops:

@@ -11,10 +11,22 @@ from numpy.typing import NDArray
 from slimlab.errors import TaskError, UnsupportedOpError, nearest
 
 Array = NDArray[np.float32]
-# Takes one array an input of the network, in its order; gives one an output. What a network gives
-# in bfloat16 are bits for another one to take: NumPy has no such type.
-Compiled = Callable[[Sequence[Array]], list[Array]]
 WHOLE = ("onnxruntime", "openvino")  # for whole networks, the fastest first
+
+
+class Compiled(Protocol):
+    """A network that can be run on this machine."""
+
+    def __call__(self, inputs: Sequence[Array]) -> list[Array]:
+        """Take one array an input of the network, in its order; give one an output.
+
+        What a network gives in bfloat16 are bits for another one to take: NumPy has no such type.
+        """
+        ...
+
+    def rest(self) -> None:
+        """Give back the memory that only running takes, where the runtime can; keep the weights."""
+        ...
 
 
 class Runtime(Protocol):

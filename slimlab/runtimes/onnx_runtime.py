@@ -37,12 +37,19 @@ class OnnxRuntime:
             )
         except Exception as error:  # its errors have no common class but this
             raise refused(self.name, error) from error
-        names = [one.name for one in session.get_inputs()]
+        return _Session(session)
 
-        def run(inputs: Sequence[Array]) -> list[Array]:
-            try:
-                return list(session.run(None, dict(zip(names, inputs, strict=True))))
-            except Exception as error:
-                raise refused(self.name, error) from error
 
-        return run
+class _Session:
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self._names = [one.name for one in session.get_inputs()]
+
+    def __call__(self, inputs: Sequence[Array]) -> list[Array]:
+        try:
+            return list(self._session.run(None, dict(zip(self._names, inputs, strict=True))))
+        except Exception as error:
+            raise refused(OnnxRuntime.name, error) from error
+
+    def rest(self) -> None:
+        """Keep it: a session's memory goes with the session."""

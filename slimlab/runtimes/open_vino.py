@@ -40,22 +40,33 @@ class OpenVino:
         settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": _PRECISION[dtype],
             "PERFORMANCE_HINT": "LATENCY",
+            # Bound to a core, the threads of two processes would share the first one.
+            "ENABLE_CPU_PINNING": False,
         }
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
         try:
             network = self._core.read_model(model.SerializeToString(), b"")
-            request = self._core.compile_model(network, "CPU", settings).create_infer_request()
+            return _Request(self._core.compile_model(network, "CPU", settings))
         except RuntimeError as error:
             raise refused(self.name, error) from error
 
-        def run(inputs: Sequence[Array]) -> list[Array]:
-            try:
-                request.infer(list(inputs), share_inputs=True)
-            except RuntimeError as error:
-                raise refused(self.name, error) from error
-            outputs = request.model_outputs
-            # The request's own memory is written over by the next call.
-            return [np.array(request.get_tensor(one).data) for one in outputs]
 
-        return run
+class _Request:
+    def __init__(self, network: Any) -> None:
+        self._network = network
+        self._request = network.create_infer_request()
+
+    def __call__(self, inputs: Sequence[Array]) -> list[Array]:
+        request = self._request
+        try:
+            request.infer(list(inputs), share_inputs=True)
+        except RuntimeError as error:
+            raise refused(OpenVino.name, error) from error
+        outputs = request.model_outputs
+        # The request's own memory is written over by the next call.
+        return [np.array(request.get_tensor(one).data) for one in outputs]
+
+    def rest(self) -> None:
+        """Give back what lies between its layers."""
+        self._network.release_memory()

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Protocol
 
 import numpy as np
@@ -26,11 +26,15 @@ from slimlab.evaluate import inference
 from slimlab.recalibrate import RunningAverage, calibration_batches
 from slimlab.runtimes import RUNTIMES, Compiled
 from slimlab.scan.blueprint import Blueprint
-from slimlab.scan.segments import OUTPUT, Network, Segment, segment
+from slimlab.scan.network import OUTPUT, Network, Part
+from slimlab.scan.segments import Segment, segment
+from slimlab.scan.stages import shared
 from slimlab.surgery import Cut, zero
 from slimlab.task import Task
 
 Logits = NDArray[np.float32]
+# Times its weights that a compiled network holds: a runtime lays them out anew and may keep both.
+HELD = 3
 CARRIED = {"float32": onnx.TensorProto.FLOAT, "bfloat16": onnx.TensorProto.BFLOAT16}
 
 
@@ -157,7 +161,9 @@ class Fast:
         self.blueprint, self._also = blueprint, tuple(also)
         self.more: dict[str, NDArray[np.float32]] = {}  # what the network takes beside images
         self._runtime = RUNTIMES[blueprint.runtime]
+        self._most = blueprint.memory // 2  # the other half is for what layers give
         self._compiled: OrderedDict[object, tuple[Compiled, int]] = OrderedDict()
+        self._resting: Part | None = None  # the group's own part that was run last
         self._border: tuple[int, dict[str, NDArray[np.float32]]] | None = None
 
     @cached_property
@@ -168,10 +174,11 @@ class Fast:
 
     @cached_property
     def _segments(self) -> dict[str, Segment | None]:
-        return {
+        found = {
             name: segment(self._network, name, reads.readers, reads.makers)
             for name, reads in self.blueprint.groups.items()
         }
+        return shared(self._network, found, self._most // HELD)
 
     @cached_property
     def _outputs(self) -> list[str]:
@@ -205,10 +212,17 @@ class Fast:
     ) -> dict[str, NDArray[np.float32]]:
         """What a segment gives, by name; `more` is taken instead of what the whole network took."""
         values = {**self.values(chunk), **more}
-        run = self._keep(cut.group, lambda: cut.model)
-        masks = cut.masks(self.blueprint.kept[cut.group, ratio])
-        made = run([*(values[name] for name in cut.border), *masks])
-        return dict(zip(cut.outputs, made, strict=True))
+        if self._resting is not cut.parts[0]:
+            self._rest(self._resting)
+            self._resting = cut.parts[0]
+        values.update(cut.masks(self.blueprint.kept[cut.group, ratio]))
+        made: dict[str, NDArray[np.float32]] = {}
+        for part in cut.parts:
+            run = self._keep(part, partial(self._network.build, part))
+            given = run([values[name] for name in part.inputs])
+            made.update(zip(part.outputs, given, strict=True))
+            values.update(made)
+        return made
 
     def values(self, chunk: Chunk) -> dict[str, NDArray[np.float32]]:
         """What the whole network gives of a chunk that fills the batch, and what it took."""
@@ -217,15 +231,16 @@ class Fast:
             image, *others = (one.name for one in self._network.model.graph.input)
             taken = {image: self._padded(chunk), **{name: self.more[name] for name in others}}
             made = self._keep("", self._prefix)(list(taken.values()))
+            self._rest("")
             values = dict(zip(self._outputs, made, strict=True))
             self._border = (chunk.start, {**taken, **values})
         return self._border[1]
 
     def _prefix(self) -> onnx.ModelProto:
         network = self._network
-        entries = [info.name for info in network.model.graph.input]
-        nodes = [*network.nodes, *network.handing(self._outputs)]
-        return network.part("whole", nodes, entries, self._outputs)
+        entries = tuple(info.name for info in network.model.graph.input)
+        nodes = (*network.nodes, *network.handing(self._outputs))
+        return network.build(Part("whole", nodes, entries, tuple(self._outputs)))
 
     def _zeroed(self, group: str, ratio: float) -> onnx.ModelProto:
         model: onnx.ModelProto = onnx.ModelProto.FromString(self.blueprint.network)
@@ -242,13 +257,18 @@ class Fast:
         if key not in self._compiled:
             made, one = model(), self.blueprint
             run = self._runtime.compile(made, dtype=one.dtype, threads=one.threads)
-            # The runtime lays weights out anew and holds both for a while.
-            size = 2 * sum(len(w.raw_data) for w in made.graph.initializer)
+            size = HELD * sum(len(w.raw_data) for w in made.graph.initializer)
             self._compiled[key] = (run, size)
-            while len(self._compiled) > 1 and self._held > one.memory // 2:
+            while len(self._compiled) > 1 and self._held > self._most:
                 self._compiled.popitem(last=False)
+        run = self._compiled[key][0]
         self._compiled.move_to_end(key)
-        return self._compiled[key][0]
+        return run
+
+    def _rest(self, key: object) -> None:
+        """What is not run for a while keeps nothing but weights."""
+        if key in self._compiled:
+            self._compiled[key][0].rest()
 
     @property
     def _held(self) -> int:

@@ -19,7 +19,8 @@ from onnx import TensorProto, helper, numpy_helper
 from slimlab.errors import UnsupportedOpError
 from slimlab.scan.blueprint import Blueprint
 from slimlab.scan.meters import Chunk, Fast, Logits
-from slimlab.scan.segments import OUTPUT, STATISTIC
+from slimlab.scan.network import OUTPUT
+from slimlab.scan.segments import STATISTIC
 
 Norms = dict[str, tuple[NDArray[np.float32], NDArray[np.float32], float]]
 Values = Mapping[str, NDArray[np.float32]]

@@ -11,18 +11,17 @@ Knows ONNX graphs; knows no model, no ratios and no runtime.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-OUTPUT = "output_0"
+from slimlab.scan.network import LAST, OUTPUT, Network, Part
+
 STATISTIC = "statistic."  # begins the names of nodes that take a channel's mean over a batch
-LAST = "@last"  # ends the name of a value that is handed over with its channels last
 # Operators that treat channels apart, or move them: they can stand between where a channel is made
 # and where it is read. One that sums channels without a weight is not among them, for it would see
 # channels that the mask has not met yet.
@@ -70,90 +69,6 @@ class Site:
         return [len(self.channels) if n == along else 1 for n in range(self.rank)]
 
 
-class Network:
-    """An ONNX model with static shapes, and who makes and reads its values.
-
-    Parameters
-    ----------
-    model
-        The model.
-    carried
-        ONNX type in which pictures that are masked pass from one model to another, with their
-        channels last, as some runtimes compute; None to pass them as they are, in float32.
-    also
-        Values that are wanted beside the output, of the network and of each segment that makes
-        them.
-    """
-
-    def __init__(
-        self, model: onnx.ModelProto, carried: int | None = None, also: Sequence[str] = ()
-    ) -> None:
-        self.model, self.carried, self.also = model, carried, tuple(also)
-        graph = model.graph
-        self.nodes = list(graph.node)
-        self.initializers = {one.name: one for one in graph.initializer}
-        infos = [*graph.value_info, *graph.input, *graph.output]
-        self.infos = {info.name: info for info in infos}
-
-    @cached_property
-    def readers(self) -> dict[str, list[int]]:
-        """Value to the positions of the nodes that take it."""
-        found: dict[str, list[int]] = {}
-        for position, node in enumerate(self.nodes):
-            for name in dict.fromkeys(node.input):
-                found.setdefault(name, []).append(position)
-        return found
-
-    def shape(self, value: str) -> tuple[int, ...]:
-        """Static shape of a value, batch included."""
-        dims = self.infos[value].type.tensor_type.shape.dim
-        return tuple(int(dim.dim_value) for dim in dims)
-
-    def handing(self, values: Iterable[str]) -> list[onnx.NodeProto]:
-        """The nodes that make values to be handed over of values as they are."""
-        nodes = []
-        for name in values:
-            if name.endswith(LAST):
-                turned = f"{name}_turned"
-                given = name.removesuffix(LAST)
-                nodes += [
-                    helper.make_node("Transpose", [given], [turned], perm=[0, 2, 3, 1]),
-                    helper.make_node("Cast", [turned], [name], to=self.carried),
-                ]
-        return nodes
-
-    def after(self, positions: Iterable[int]) -> list[int]:
-        """These nodes and all that depend on them, in execution order."""
-        found = set(positions)
-        made = {out for position in found for out in self.nodes[position].output}
-        for position in range(min(found, default=0), len(self.nodes)):
-            node = self.nodes[position]
-            if position in found or any(name in made for name in node.input):
-                found.add(position)
-                made.update(node.output)
-        return sorted(found)
-
-    def part(
-        self,
-        name: str,
-        nodes: Sequence[onnx.NodeProto],
-        inputs: Sequence[str],
-        outputs: Sequence[str],
-    ) -> onnx.ModelProto:
-        """A model of some nodes; the infos of inputs and outputs must be known."""
-        taken = {one for node in nodes for one in node.input}
-        graph = helper.make_graph(
-            list(nodes),
-            name,
-            [self.infos[one] for one in inputs],
-            [self.infos[one] for one in outputs],
-            initializer=[self.initializers[n] for n in self.initializers if n in taken],
-        )
-        model = helper.make_model(graph, opset_imports=self.model.opset_import)
-        model.ir_version = self.model.ir_version
-        return model
-
-
 @dataclass(frozen=True, eq=False)
 class Segment:
     """What has to be computed again when a group's channels are masked.
@@ -162,28 +77,39 @@ class Segment:
     ----------
     group
         Name of the group.
-    border
-        Values of the whole network that it takes, in the order of its first inputs.
     sites
-        Where the masks go; one more input each, after the border.
-    model
-        The ONNX model.
-    outputs
-        What it gives: the network's output first.
+        Where the masks go.
+    nodes
+        What is computed, each node with its position in the network.
+    last_reader
+        Position of the last node that reads the channels.
+    parts
+        The same as what is compiled and run, one after the other; several where segments share
+        their ends.
     """
 
     group: str
-    border: tuple[str, ...]
     sites: tuple[Site, ...]
-    model: onnx.ModelProto
-    outputs: tuple[str, ...] = (OUTPUT,)
+    nodes: tuple[tuple[int, onnx.NodeProto], ...]
+    last_reader: int
+    parts: tuple[Part, ...]
 
-    def masks(self, kept: Sequence[int]) -> list[NDArray[np.float32]]:
-        """The mask inputs that leave these channels of the group."""
-        made = []
-        for site in self.sites:
+    @property
+    def names(self) -> list[str]:
+        """Of the masks among the inputs."""
+        return [_mask(self.group, number) for number in range(len(self.sites))]
+
+    @property
+    def border(self) -> list[str]:
+        """Values of the whole network that it takes, or inputs of it."""
+        return [name for name in self.parts[0].inputs if name not in self.names]
+
+    def masks(self, kept: Sequence[int]) -> dict[str, NDArray[np.float32]]:
+        """The masks that leave these channels of the group, by name."""
+        made = {}
+        for name, site in zip(self.names, self.sites, strict=True):
             open_ = np.isin(site.channels, kept) | (site.channels < 0)
-            made.append(open_.astype(np.float32).reshape(site.mask_shape))
+            made[name] = open_.astype(np.float32).reshape(site.mask_shape)
         return made
 
 
@@ -288,30 +214,29 @@ def _cut_out(network: Network, group: str, found: Sequence[tuple[Site, list[int]
     sites = _placed(network, found)
     renamed: dict[int, str] = {}
     masks: dict[int, list[onnx.NodeProto]] = {}
-    infos = {}
     for number, (site, (_, positions)) in enumerate(zip(sites, found, strict=True)):
-        mask, masked = f"mask_{number}", f"masked_{number}"
-        infos[mask] = helper.make_tensor_value_info(mask, TensorProto.FLOAT, site.mask_shape)
+        mask, masked = _mask(group, number), f"masked_{number}"
+        kind, shape = TensorProto.FLOAT, site.mask_shape
+        network.infos[mask] = helper.make_tensor_value_info(mask, kind, shape)
         renamed.update(dict.fromkeys(positions, masked))
         masks.setdefault(min(positions), []).extend(_masking(site, mask, masked))
-        if site.last and network.carried is not None:
-            n, c, h, w = network.shape(site.value)
-            name, kind = site.value + LAST, network.carried
-            network.infos[name] = helper.make_tensor_value_info(name, kind, [n, h, w, c])
-    nodes: list[onnx.NodeProto] = []
+        if site.last:
+            network.handed(site.value)
+    nodes: list[tuple[int, onnx.NodeProto]] = []
     for position in network.after(renamed):
-        nodes += masks.get(position, [])
+        nodes += [(position, node) for node in masks.get(position, [])]
         node = network.nodes[position]
         if position in renamed:
             node = onnx.NodeProto.FromString(node.SerializeToString())
             node.input[0] = renamed[position]  # what the weight is multiplied with
-        nodes.append(node)
-    border = _border(network, nodes, infos)
-    network.infos.update(infos)
-    made = {name for node in nodes for name in node.output}
-    outputs = (OUTPUT, *(name for name in network.also if name in made))
-    model = network.part(group, nodes, [*border, *infos], outputs)
-    return Segment(group, tuple(border), tuple(sites), model, outputs)
+        nodes.append((position, node))
+    names = [_mask(group, number) for number in range(len(sites))]
+    whole = network.part(group, [node for _, node in nodes], (OUTPUT,), names)
+    return Segment(group, tuple(sites), tuple(nodes), max(renamed), (whole,))
+
+
+def _mask(group: str, number: int) -> str:
+    return f"mask_{number}@{group}"
 
 
 def _placed(network: Network, found: Sequence[tuple[Site, list[int]]]) -> list[Site]:
@@ -338,10 +263,3 @@ def _masking(site: Site, mask: str, masked: str) -> list[onnx.NodeProto]:
         helper.make_node("Mul", [floats, mask], [turned], name=masked),
         helper.make_node("Transpose", [turned], [masked], perm=[0, 3, 1, 2]),
     ]
-
-
-def _border(network: Network, nodes: Sequence[onnx.NodeProto], masks: Iterable[str]) -> list[str]:
-    """What the nodes take that none of them makes."""
-    made = {name for node in nodes for name in node.output}.union(masks)
-    taken = dict.fromkeys(name for node in nodes for name in node.input if name)
-    return [name for name in taken if name not in made and name not in network.initializers]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -99,8 +99,7 @@ def prepare(model: Layer, task: Task, asked: ScanSettings) -> Setup:
             return plain
         return replace(plain, calibration=_calibration(model, task, graph, asked))
 
-    order = _order(graph, len(groups), asked.memory)
-    meter = _meter(model, task, asked, order, cuts, drawn)
+    meter = _meter(model, task, asked, cuts, drawn)
     empty = Sensitivity(
         cells=(),
         layers=names,
@@ -138,7 +137,6 @@ def _meter(
     model: Layer,
     task: Task,
     asked: ScanSettings,
-    order: Sequence[str],
     cuts: Mapping[tuple[str, float], tuple[Cut, ...]],
     drawn: Callable[[str], Blueprint],
 ) -> Meter:
@@ -158,8 +156,8 @@ def _meter(
     )
     if asked.runtime == REFERENCE:
         return reference
-    first = fastest(asked.dtype, order if asked.runtime is None else (asked.runtime,)).name
-    others = [n for n in order if asked.dtype in RUNTIMES[n].dtypes and n != first]
+    first = fastest(asked.dtype, ORDER if asked.runtime is None else (asked.runtime,)).name
+    others = [n for n in ORDER if asked.dtype in RUNTIMES[n].dtypes and n != first]
     why = UnsupportedOpError("")
     for name in (first, *(others if asked.runtime is None else ())):
         try:
@@ -217,15 +215,6 @@ def identity(table: Sensitivity) -> dict[str, str]:
     }
     user = {"metric_code": table.fingerprint.metric} if table.fingerprint.metric else {}
     return {**facts, **user}
-
-
-def _order(graph: Graph, groups: int, memory: int) -> Sequence[str]:
-    """The runtimes to try. Parts whose weights do not all fit into memory are compiled again and
-    again: OpenVINO takes long to, and holds more than it is given.
-    """
-    # A part has half of the network's weights on average, and a runtime holds them twice.
-    weights = 4 * graph.profile.params * groups
-    return ORDER if weights <= memory // 2 else tuple(reversed(ORDER))
 
 
 def _chunk_size(graph: Graph, memory: int, images: int) -> int:

@@ -117,10 +117,6 @@ class Lab:
             "() => window.jupyterapp.commands.execute('docmanager:save').then(() => null)"
         )
 
-    def text(self) -> str:
-        """Give all text that the page shows."""
-        return str(self.page.inner_text("body"))
-
     def stop_kernels(self) -> None:
         """End every kernel of the server."""
         status, body, _ = self.server.request("/api/sessions")
@@ -134,8 +130,10 @@ class Lab:
         (folder / "console.txt").write_text("\n".join(self.console), encoding="utf-8")
         (folder / "requests.txt").write_text("\n".join(self.requests), encoding="utf-8")
         shutil.copyfile(self.server.log, folder / "server.txt")
-        self.page.screenshot(path=folder / "page.png")
-        (folder / "page.txt").write_text(self.text(), encoding="utf-8")
+        for number, page in enumerate(self.page.context.pages):
+            name = "page" if page is self.page else f"tab-{number}"
+            page.screenshot(path=folder / f"{name}.png")
+            (folder / f"{name}.txt").write_text(page.inner_text("body"), encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from bench_page import SECONDS, Bench
+from apps import app
+from bench_page import Bench
 from family import listened_at
 from playwright.sync_api import Page, expect
 
@@ -25,11 +26,8 @@ def asked(page: Page) -> list[str]:
 @pytest.fixture
 def bench(page: Page, app_server, asked) -> Iterator[Bench]:
     """Open the page as the printed address does."""
-    page.goto(app_server.printed)
-    bench = Bench(page)
-    expect(bench.root).to_be_visible(timeout=90 * SECONDS)
-    yield bench
-    page.goto("about:blank")  # ends its kernel
+    with app(page, app_server) as opened:
+        yield opened
 
 
 def test_refuses_without_the_token_or_with_another(app_server):
@@ -82,22 +80,3 @@ def test_slider_scan_prune_and_compare_on_the_page(bench, asked):
     # Nothing was answered from elsewhere.
     hosts = {urlsplit(url).hostname for url in asked if url.startswith("http")}
     assert hosts == {"127.0.0.1"}
-
-
-def test_two_tabs_are_two_benches(bench, app_server):
-    """Each page has a kernel of its own: what is done on one does not show on the other."""
-    bench.open("Scan and pick")
-    other_page = bench.page.context.new_page()
-    other_page.goto(app_server.printed)
-    other = Bench(other_page)
-    expect(other.root).to_be_visible(timeout=90 * SECONDS)
-    other.open("Scan and pick")
-    bench.root.get_by_label("Uniform ratio").fill("0.5")
-    bench.button("Set uniform").click()
-    expect(bench.row("stem")).to_have_attribute("data-ratio", "0.5")
-    other.root.get_by_label("Uniform ratio").fill("0.25")
-    other.button("Set uniform").click()
-    expect(other.row("stem")).to_have_attribute("data-ratio", "0.25")
-    bench.confirmed()
-    expect(bench.row("stem")).to_have_attribute("data-ratio", "0.5")
-    other_page.close()

@@ -1,4 +1,4 @@
-"""Reloads, a restarted kernel, and a notebook that is looked at without one."""
+"""Reloads, a second tab, a lost connection, a restarted kernel, and a notebook without one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from apps import app, end_kernel, opened
 from bench_page import RUN_NEW_CELL, SECONDS, Bench
 from playwright.sync_api import expect
 
@@ -17,6 +18,18 @@ CELL = (
     "bench"
 )
 LONG = "0.009:0.9:0.009"  # 1,200 cells: there is time to restart in the middle
+# The socket is closed under the kernel's connection, as by a network that is gone.
+LOSE = """() => {
+    const session = window.jupyterapp.shell.currentWidget.sessionContext.session;
+    window.slimlabLost = false;
+    session.kernel.connectionStatusChanged.connect((_, status) => {
+        if (status !== 'connected') window.slimlabLost = true;
+    });
+    session.kernel._ws.close(4001, 'lost');
+}"""
+LOST = "() => window.slimlabLost"
+FOUND = """() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel
+    .connectionStatus === 'connected'"""
 RESTART = """async () => {
     const session = window.jupyterapp.shell.currentWidget.sessionContext;
     await session.restartKernel();
@@ -68,7 +81,66 @@ def test_a_reload_shows_the_running_job_again(lab, bench):
     expect(again.job).to_have_attribute("data-status", "stopped", timeout=30 * SECONDS)
 
 
-def test_after_a_kernel_restart_the_scan_is_offered_and_goes_on(lab, bench):
+def test_a_second_tab_shows_the_running_job_and_what_is_done_in_the_first(lab, bench):
+    bench.open("Scan and pick")
+    bench.button("Set uniform").click()
+    bench.confirmed()
+    bench.scan(LONG, images=359)
+    running(bench)
+    lab.save()
+    other = second_tab(lab)
+    running(other)
+    expect(other.curves.nth(1)).to_be_attached(timeout=60 * SECONDS)
+    other.open("Scan and pick")
+    expect(other.row("stem")).to_have_attribute("data-ratio", "0.5")
+    # From the first to the second, and back.
+    bench.root.get_by_label("Uniform ratio").fill("0.25")
+    bench.button("Set uniform").click()
+    expect(other.row("stem")).to_have_attribute("data-ratio", "0.25", timeout=30 * SECONDS)
+    other.root.get_by_role("slider", name="Pruning ratio of stem").last.press("Home")
+    expect(bench.row("stem")).to_have_attribute("data-ratio", "0", timeout=30 * SECONDS)
+    other.button("Stop").click()
+    expect(bench.job).to_have_attribute("data-status", "stopped", timeout=30 * SECONDS)
+    other.page.close()
+
+
+def second_tab(lab) -> Bench:
+    """The same notebook in another tab, as a person opens it: by its address."""
+    page = lab.page.context.new_page()
+    page.on("console", lambda message: lab.console.append(f"second: {message.text}"))
+    folder = lab.page.url.split("/tree/")[1].split("?")[0]
+    workspace = f"second-{folder.split('/')[0]}"
+    page.goto(f"{lab.server.url}/lab/workspaces/{workspace}/tree/{folder}?token={lab.server.token}")
+    other = Bench(page)
+    expect(other.root).to_be_visible(timeout=180 * SECONDS)
+    return other
+
+
+def test_a_lost_connection_is_found_again(lab, bench):
+    bench.scan(LONG, images=359)
+    running(bench)
+    lab.page.evaluate(LOSE)
+    lab.page.wait_for_function(LOST, timeout=30 * SECONDS)
+    lab.page.wait_for_function(FOUND, timeout=90 * SECONDS)
+    running(bench)
+    before = done_so_far(bench)
+    bench.page.wait_for_function(
+        "(before) => Number(document.querySelector('[data-done]').dataset.done) > before",
+        arg=before,
+        timeout=60 * SECONDS,
+    )
+    bench.button("Stop").click()
+    expect(bench.job).to_have_attribute("data-status", "stopped", timeout=30 * SECONDS)
+
+
+def test_after_a_kernel_restart_all_is_offered_and_goes_on(lab, bench):
+    bench.open("Scan and pick")
+    bench.button("Set uniform").click()
+    bench.button("Prune").click()
+    bench.finished("Pruned 'uniform 0.50'")
+    bench.root.get_by_label("Snapshot", exact=True).fill("mine")
+    bench.button("Keep").click()
+    expect(bench.root.locator('[data-snapshot="mine"]')).to_be_visible()
     bench.scan(LONG, images=359)
     running(bench)
     expect(bench.curves.nth(2)).to_be_attached(timeout=60 * SECONDS)
@@ -76,17 +148,83 @@ def test_after_a_kernel_restart_the_scan_is_offered_and_goes_on(lab, bench):
     lab.kernel_ready()
     lab.run_all()
     again = Bench(lab.page)
-    offer = again.root.locator(".slim-offer")
     expect(again.root).to_be_visible(timeout=90 * SECONDS)
-    again.open("Scan and pick")
-    expect(offer).to_contain_text("of 1,200 cells, not finished", timeout=60 * SECONDS)
-    again.button("Use it").click()
-    expect(offer).not_to_be_visible()
-    expect(again.curves.nth(2)).to_be_attached()
+    taken_up(again)
     again.button("Resume").click()
     expect(again.job).to_have_attribute("data-status", "running", timeout=10 * SECONDS)
     again.button("Stop").click()
     again.finished("of 1200 cells is kept", status="stopped")
+
+
+def taken_up(again: Bench) -> None:
+    """Use what is offered: a scan that was cut off, ratios, a snapshot and a model."""
+    offer = again.root.locator(".slim-offer")
+    expect(offer).to_contain_text("of 1,200 cells, not finished", timeout=60 * SECONDS)
+    expect(offer).to_contain_text("1 snapshot; the pruned model \u201cuniform 0.50\u201d")
+    again.button("Use it").click()
+    again.finished("Took up 'uniform 0.50'.")
+    expect(offer).not_to_be_visible()
+    again.open("Scan and pick")
+    expect(again.curves.nth(2)).to_be_attached()
+    expect(again.row("stem")).to_have_attribute("data-ratio", "0.5")
+    expect(again.root.locator('[data-snapshot="mine"]')).to_be_visible()
+    again.open("Fine-tune")
+    expect(again.root.locator('[data-candidate="uniform 0.50"]')).to_be_visible()
+    again.open("Scan and pick")
+
+
+def test_app_mode_keeps_a_running_job_over_a_reload_and_shows_it_in_two_tabs(page, app_server):
+    with app(page, app_server) as first:
+        first.open("Scan and pick")
+        first.button("Set uniform").click()
+        first.button("Prune").click()
+        first.finished("Pruned 'uniform 0.50'")
+        first.root.get_by_label("Snapshot", exact=True).fill("mine")
+        first.button("Keep").click()
+        first.scan(LONG, images=359)
+        running(first)
+        before = done_so_far(first)
+        page.reload()
+        expect(first.root).to_be_visible(timeout=120 * SECONDS)
+        running(first)
+        assert done_so_far(first) >= before
+        second = opened(page.context.new_page(), app_server)
+        running(second)
+        second.open("Scan and pick")
+        expect(second.row("stem")).to_have_attribute("data-ratio", "0.5")
+        second.root.get_by_label("Uniform ratio").fill("0.25")
+        second.button("Set uniform").click()
+        first.open("Scan and pick")
+        expect(first.row("stem")).to_have_attribute("data-ratio", "0.25", timeout=30 * SECONDS)
+        first.button("\u21b6 Undo").click()
+        expect(second.row("stem")).to_have_attribute("data-ratio", "0.5", timeout=30 * SECONDS)
+        second.page.close()  # the job goes on without it
+        running(first)
+        expect(first.curves.nth(2)).to_be_attached(timeout=60 * SECONDS)
+        first.page.wait_for_timeout(1500)  # a hand that rests for a second has its work written
+        end_kernel(page, app_server)  # in the middle of the scan
+        page.reload()
+        expect(first.root).to_be_visible(timeout=120 * SECONDS)
+        taken_up(first)
+
+
+def test_an_unknown_widget_is_asked_for_again(page, app_server):
+    """Under load a page may be there before its widget: then it looks once more."""
+    with app(page, app_server) as bench:
+        page.add_init_script(
+            """if (!sessionStorage.getItem('slimlab-tries')) {
+                addEventListener('DOMContentLoaded', () => {
+                    document.querySelectorAll('script[type="application/vnd.voila.cell-output+json"]')
+                        .forEach((e) => e.remove());
+                    const words = document.createElement('div');
+                    words.className = 'jupyter-widgets';
+                    words.textContent = 'Error displaying widget: model not found';
+                    document.body.append(words);
+                });
+            }"""
+        )
+        page.reload()
+        expect(bench.root).to_be_visible(timeout=120 * SECONDS)
 
 
 def test_without_a_kernel_the_notebook_shows_pictures_and_words(lab, bench):

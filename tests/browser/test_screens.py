@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
+from apps import app
 from bench_page import SECONDS, Bench
+from benches import SMALL, deep
 from playwright.sync_api import Page, expect
 from readable import CROWDED, PALE, THEME
 
@@ -15,64 +18,14 @@ IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 KEPT = {
     "pick-light-1920",
     "pick-dark-1920",
-    "tune-dark-1920",
-    "quantize-light-1920",
+    "tune-light-1280",
+    "quantize-dark-1280",
     "compare-light-1920",
     "fifty-layers-light-1920",
     "fifty-layers-dark-1920",
+    "app-light-1280",
 }
 SIZES = {"1280": {"width": 1280, "height": 800}, "1920": {"width": 1920, "height": 1080}}
-# Drops with known shape, so that a picture takes no scan: early layers lose more than late ones.
-MEASURED = """
-import math
-from slimlab.scan.setup import fingerprint
-from slimlab.sensitivity import Fingerprint
-
-def measured(model, graph, ratios, baseline=96.4):
-    cells = []
-    for n, layer in enumerate(graph.layers):
-        worst = 70 * (1 - n / len(graph.layers)) + 6 + 5 * math.sin(3 * n)
-        for ratio in ratios:
-            drop = worst * ratio ** 3
-            cells.append(sl.Cell(layer, ratio, baseline - drop, drop, drop - 1.5, drop + 1.5, 359))
-    return sl.Sensitivity(
-        cells=tuple(cells), layers=graph.layers, ratios=tuple(ratios), baseline=baseline,
-        metric="top1", unit="%", criterion="l1_norm", images=359,
-        fingerprint=Fingerprint(fingerprint(model), task.fingerprint()),
-    )
-"""
-SMALL = f"""
-import slimlab as sl, slimlab_widgets as slw
-{MEASURED}
-task = sl.load_task("digits")
-model = sl.load_model("resnet20", task)
-graph = sl.trace(model, task.example)
-scan = measured(model, graph, [n / 10 for n in range(1, 10)])
-bench = slw.Workbench(model, task, graph=graph, sensitivity=scan)
-bench
-"""
-DEEP = f"""
-import slimlab as sl, slimlab_widgets as slw
-from paddle import nn
-{MEASURED}
-class Deep(nn.Layer):
-    def __init__(self, layers):
-        super().__init__()
-        widths = [1] + [16] * layers
-        pairs = [[nn.Conv2D(a, b, 3, padding=1), nn.ReLU()] for a, b in zip(widths, widths[1:])]
-        self.body = nn.Sequential(*sum(pairs, []))
-        self.head = nn.Sequential(nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(16, 10))
-
-    def forward(self, x):
-        return self.head(self.body(x))
-
-task = sl.load_task("digits")
-model = Deep(50)
-graph = sl.trace(model, task.example)
-scan = measured(model, graph, [n / 10 for n in range(1, 10)])
-bench = slw.Workbench(model, task, graph=graph, sensitivity=scan)
-bench
-"""
 
 
 def look(bench: Bench, name: str) -> None:
@@ -113,13 +66,32 @@ def test_every_panel_can_be_read_in_both_themes_and_sizes(lab):
     bench = opened(lab, SMALL)
     page = bench.page
     page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
-    each_look(page, bench, "layers")
+    empty(bench)
+    picked(bench)
+    tuned(bench)
+    quantized(bench)
+    compared(bench)
+
+
+def empty(bench: Bench) -> None:
+    each_look(bench.page, bench, "layers")
+    for step in ("Fine-tune", "Quantize", "Compare and save"):  # with nothing on them yet
+        bench.open(step)
+        each_look(bench.page, bench, f"empty-{step}")
     bench.open("Scan and pick")
+    bench.root.get_by_label("Uniform ratio").fill("1.2")
+    bench.button("Set uniform").click()
+    expect(bench.status).to_have_class(re.compile("slim-error"))
+    each_look(bench.page, bench, "error")
+
+
+def picked(bench: Bench) -> None:
+    bench.root.get_by_label("Uniform ratio").fill("0.5")
     bench.button("Set by budget").click()
     bench.finished("Picked for -50% MACs")
     bench.confirmed()
     bench.row("stage2.0.conv1").locator(".slim-name").click()
-    each_look(page, bench, "pick")
+    each_look(bench.page, bench, "pick")
     bench.button("Prune").click()
     bench.finished("Pruned '-50% MACs'")
     bench.root.get_by_label("Accepted drop").fill("3")
@@ -130,27 +102,64 @@ def test_every_panel_can_be_read_in_both_themes_and_sizes(lab):
     bench.open("Compare and save")
     bench.button("Compare").click()
     bench.finished("Compared 3 models")
+
+
+def tuned(bench: Bench) -> None:
     bench.open("Fine-tune")
-    bench.root.get_by_label("Epochs").fill("2")
+    bench.root.locator(".slim-pairing summary").click()
+    bench.button("Suggest pairs").click()
+    bench.finished("Paired")
+    bench.root.get_by_label("Learn from the unpruned model").check()
+    bench.root.get_by_label("Epochs").fill("4")
     bench.button("Fine-tune").click()
     bench.finished("Fine-tuned 'drop at most 3'")
-    each_look(page, bench, "tune")
+    each_look(bench.page, bench, "tune")
+
+
+def quantized(bench: Bench) -> None:
+    bench.open("Quantize")
+    bench.root.get_by_label("To quantize").select_option("drop at most 3")
+    bench.root.get_by_label("Weight bits").select_option("5")
+    bench.root.get_by_label("Bits of stem").select_option("8")
+    bench.button("Quantize").click()
+    bench.finished("Quantized 'drop at most 3 int5'")
+    each_look(bench.page, bench, "quantize")
+
+
+def compared(bench: Bench) -> None:
     bench.open("Compare and save")
     bench.button("Compare").click()
-    bench.finished("Compared 3 models")
+    bench.finished("Compared 4 models")
+    bench.root.get_by_label("Format").select_option("onnx-int8")
+    bench.button("Export").click()
+    bench.finished("Exported 'drop at most 3 int5'")
     bench.root.locator('circle[data-trial="drop at most 3"]').click()
     expect(bench.root.locator("[data-brushed]")).to_have_count(1)
-    each_look(page, bench, "compare")
-    bench.open("Quantize")
-    each_look(page, bench, "quantize")
+    each_look(bench.page, bench, "compare")
+    bench.root.get_by_label("Plot against").select_option("predicted")
+    each_look(bench.page, bench, "predicted")
+    bench.button("Show the code").click()
+    each_look(bench.page, bench, "code")
 
 
 @pytest.mark.slow
 def test_fifty_layers_can_be_read_in_both_themes_and_sizes(lab):
-    bench = opened(lab, DEEP)
+    bench = opened(lab, deep(50, scanned=True))
     bench.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
     bench.open("Scan and pick")
     bench.button("Set by budget").click()
     bench.finished("Picked for -50% MACs")
     bench.confirmed()
     each_look(bench.page, bench, "fifty-layers")
+
+
+@pytest.mark.slow
+def test_the_page_of_app_mode_can_be_read(page, app_server):
+    with app(page, app_server, SMALL) as bench:
+        bench.open("Scan and pick")
+        bench.button("Set by drop").click()
+        bench.confirmed()
+        for size, viewport in SIZES.items():
+            page.set_viewport_size(viewport)
+            page.wait_for_timeout(300)
+            look(bench, f"app-light-{size}")

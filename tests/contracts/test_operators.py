@@ -19,7 +19,7 @@ RELATIVE = 1e-4
 # Operators whose channels can't go without changing the others: they are left alone.
 FROZEN = {
     "argmax", "bilinear", "cumulative sum", "divide by zero", "gather", "group norm, one group",
-    "gru", "layer norm by hand", "local response norm", "log of zero", "lstm", "mean over channels",
+    "layer norm by hand", "local response norm", "log of zero", "mean over channels",
     "scaled by width", "branch on width", "softmax over channels", "spatial gate",
     "spectral norm", "strided slice", "triangle of channels", "sum of sigmoids", "top k", "unbind",
     "weight norm",

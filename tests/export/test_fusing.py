@@ -15,7 +15,7 @@ from paddle.nn import functional as F  # noqa: N812
 
 import slimlab as sl
 from slimlab.export.formats import Subject
-from slimlab.export.fusing import fuse_whole
+from slimlab.export.fusing import _room, fuse_whole
 from slimlab.export.onnx_files import onnx_model
 
 
@@ -102,6 +102,16 @@ def test_bounds_are_whole_numbers_worked_out_by_hand() -> None:
     assert [int(stored[name]) for name in model.graph.node[1].input[1:]] == [128, 140]
     x = np.array([-9, -0.3, 0.2, 0.25, 0.75, 3.2, 6.3, 99], np.float32)
     assert _run(model, x, plain=True).tolist() == [0, 0, 0, 0, 1, 3, 6, 6]
+
+
+@pytest.mark.parametrize(
+    ("whole", "room"),
+    [([0, 0], 1), ([1, 0, -1], 64), ([-2, 1], 64), ([2, -2], 32), ([7, -8], 16), ([127], 1)],
+)
+def test_weights_of_few_bits_fill_the_finer_grid(whole: list[int], room: int) -> None:
+    numbers = np.array(whole, np.int8)
+    assert _room(numbers) == room
+    assert (numbers * np.int8(room)).tolist() == [n * room for n in whole]
 
 
 @pytest.mark.parametrize("reader", ["Neg", "output"])

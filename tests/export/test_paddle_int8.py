@@ -99,21 +99,26 @@ def test_int8_weights_and_the_same_outputs(
     assert close(file.run(images)[0], logits_of(model, images))
 
 
+@pytest.mark.parametrize("form", ["paddle-int8", "paddle-lite"])
 def test_int8_runs_in_paddle_inference_to_the_last_bit(
-    digits: sl.Task, images: np.ndarray, tmp_path: Path
+    form: str, digits: sl.Task, images: np.ndarray, tmp_path: Path
 ):
-    model, form = quantized("mobilenet_v1", digits), "paddle-int8"
+    model = quantized("mobilenet_v1", digits)
     report = sl.export(model, tmp_path / "out", digits, format=form, images=100, runs=1,
                        progress=False)  # fmt: skip
     assert report.parity.largest == 0
     assert report.share < 0.5
     assert [one.runtime for one in report.latency] == ["paddle-inference"]
+    told = "weight_bits=7" in (report.folder / "README.md").read_text()
+    assert told == (form == "paddle-lite")
     found, made = run_readme(report.folder, images, tmp_path), logits_of(model, images)
     assert close(found, made)
-    layer = dict(model.named_sublayers())["classifier"]
-    layer.weight.set_value(layer.weight * 0.5)
+    for name in ("blocks.4.pointwise", "classifier"):
+        layer = dict(model.named_sublayers())[name]
+        layer.weight.set_value(layer.weight * 0.5)
     again = sl.verify_export(report.folder, model, task=digits, images=50, progress=False).parity
     assert not again.holds
+    assert again.first_difference == "blocks.4.pointwise"
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v1", "resnet20", "vgg"])

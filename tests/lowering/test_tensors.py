@@ -11,6 +11,8 @@ from lowered import RELATIVE, differences
 from paddle import Tensor, nn
 from topologies import Toy
 
+from slimlab.errors import UnsupportedOpError
+
 F = nn.functional
 
 
@@ -98,6 +100,10 @@ TENSORS: dict[str, Callable[[Tensor], Tensor | tuple[Tensor, ...]]] = {
     "logic": lambda x: ((x > 0) & (x < 1)) | ~(x > -1) ^ (x > 2),
     "where": lambda x: paddle.where(x > 0, x, paddle.zeros([1])),
     "masked fill": lambda x: paddle.where(x > 0, x, paddle.full_like(x, -1e9)).max(-1),
+    "filled where": lambda x: x.masked_fill(x > 0, -1.5),
+    "filled with a tensor": lambda x: x.masked_fill(x[:, :1] > 0, x.mean()),
+    "crop": lambda x: paddle.crop(x, [2, 1, 3], [0, 2, 1]),
+    "broadcast": lambda x: paddle.broadcast_tensors([x, x[0, :, :1], x[:1]]),
     "maximum": lambda x: paddle.maximum(x, x.mean()), "minimum": lambda x: paddle.minimum(x, -x),
     "powers": lambda x: x ** 2 + 2 ** x + x.abs() ** 0.5 + x.pow(3.0),
     "reciprocal": lambda x: 1 / (x.abs() + 1) + x.exp().reciprocal(),
@@ -200,6 +206,29 @@ def test_convolutions_and_norms(name: str) -> None:
         value = np.random.default_rng(0).uniform(0.3, 1.0, parameter.shape)
         parameter.set_value(value.astype("float32"))
     assert max(differences(layer, paddle.randn([2, 8, 7, 6]))) < RELATIVE
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        lambda x: F.max_pool2d(x, 2, return_mask=True),
+        lambda x: F.max_pool2d(x, 3, 2, 1, return_mask=True),
+        lambda x: F.max_pool2d(x, 2, ceil_mode=True, return_mask=True),
+        lambda x: F.adaptive_max_pool2d(x, [2, 3], return_mask=True),
+        lambda x: F.adaptive_max_pool2d(x, 1, return_mask=True),
+        lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_mask=True), 2),
+        lambda x: F.max_unpool3d(
+            *F.max_pool3d(x.unsqueeze(2), (1, 2, 2), return_mask=True), (1, 2, 2)),
+    ],
+)  # fmt: skip
+def test_places_of_the_largest(pool: Callable[[Tensor], Tensor]) -> None:
+    assert max(differences(Toy(lambda m, x: pool(x)), paddle.randn([2, 5, 8, 6]))) < RELATIVE
+
+
+def test_places_in_uneven_windows_are_refused() -> None:
+    toy = Toy(lambda m, x: F.adaptive_max_pool2d(x, [3, 4], return_mask=True))
+    with pytest.raises(UnsupportedOpError, match="windows that differ in size"):
+        differences(toy, paddle.randn([2, 5, 8, 6]))
 
 
 def test_a_transposed_convolution_to_a_size() -> None:

@@ -21,7 +21,7 @@ def test_there_are_notebooks():
 
 
 @notebooks
-def test_runs_top_to_bottom(path, tmp_path):
+def test_runs_top_to_bottom_and_stays_small(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
@@ -37,6 +37,8 @@ def test_runs_top_to_bottom(path, tmp_path):
         if output.output_type == "error"
     ]
     assert errors == []
+    # With all pictures and the state of the widgets, as JupyterLab saves it.
+    assert len(nbformat.writes(notebook).encode()) < LARGEST
 
 
 @notebooks

@@ -54,6 +54,12 @@ def tiny_model() -> nn.Layer:
     )
 
 
+@pytest.fixture(autouse=True)
+def work_folder(tmp_path, monkeypatch) -> None:
+    """Work in a folder that goes with the test: a workbench keeps its scans where it runs."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def case() -> Case:
     task, model = tiny_task(), tiny_model()

@@ -27,19 +27,38 @@ def test_sensitivity_view_shows_every_cell(case):
     view = slw.SensitivityView(case.sensitivity)
     points = [p for curve in view.curves_view["curves"] for p in curve["points"]]
     assert len(points) == len(case.sensitivity.cells)
-    cell, point = case.sensitivity.cells[0], points[0]
-    assert point["value"] == cell.metric
-    assert point["high"] - point["low"] == pytest.approx(cell.high - cell.low)
+    cell, (ratio, value, low, high) = case.sensitivity.cells[0], points[0]
+    assert (ratio, value) == (cell.ratio, pytest.approx(cell.metric, rel=1e-5))
+    assert high - low == pytest.approx(cell.high - cell.low, rel=1e-4)
     assert "6 cells measured" in picture(view)
+
+
+def test_the_same_view_shows_a_scan_of_bits(case):
+    config = sl.QuantConfig(calibration_images=16)
+    scan = sl.quant_sensitivity(
+        case.model, case.task, config, bits=[8, 4, 2], images=20, progress=False
+    )
+    view = slw.SensitivityView(scan)
+    shown = view.curves_view
+    assert shown["bits"] == [8, 4, 2]
+    assert shown["ratios"] == [0.75, 0.875, 0.9375]
+    points = [p for curve in shown["curves"] for p in curve["points"]]
+    assert [p[1] for p in points] == pytest.approx([cell.metric for cell in scan.cells])
+    words = picture(view)
+    assert "at 8, 4, 2 bits" in words
+    assert "in float" in words
+    with pytest.raises(PlanError, match="bits_for_budget"):
+        slw.RatioPicker(scan, case.graph)
+    # A table of pruning ratios says nothing of bits.
+    assert "bits" not in slw.SensitivityView(case.sensitivity).curves_view
 
 
 def test_an_interval_lies_around_the_metric_whichever_way_is_better():
     scan = table({"a": [2.0]}, (0.5,))  # of 90 %, 2 points lost, 1 to 3
-    assert views._interval(scan.cells[0], scan) == {"low": 87.0, "high": 89.0}
-    assert views.curves_view(scan)["curves"][0]["points"][0]["value"] == 88.0
+    assert views.curves_view(scan)["curves"][0]["points"] == [[0.5, 88.0, 87.0, 89.0]]
     loss = dataclasses.replace(scan, baseline=0.3, higher_is_better=False)
-    ends = views._interval(sl.Cell("a", 0.5, 0.5, 0.2, 0.1, 0.4, 100), loss)
-    assert (ends["low"], ends["high"]) == (pytest.approx(0.4), pytest.approx(0.7))
+    loss = dataclasses.replace(loss, cells=(sl.Cell("a", 0.5, 0.5, 0.2, 0.1, 0.4, 100),))
+    assert views.curves_view(loss)["curves"][0]["points"] == [[0.5, 0.5, 0.4, 0.7]]
 
 
 def test_a_view_without_a_baseline_is_valid_json(case):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 import slimlab as sl
 from slimlab.errors import SlimLabError
-from slimlab_widgets.picks import MOST, STROKE, Pick, Picks
+from slimlab_widgets.picks import MOST, Pick, Picks
 
 
 def pick(name="picked", **ratios):
@@ -32,34 +32,28 @@ def test_a_new_pick_ends_the_future():
     assert dict(picks.redo().now.ratios) == {"b": 0.2}
 
 
-def test_close_moves_of_one_layer_are_one_stroke():
+def test_the_moves_of_one_stroke_are_one_step_back():
     picks = Picks().with_pick(pick(b=0.3))
     for step in range(1, 6):
-        picks = picks.with_pick(pick(b=0.3, a=step / 10), at=100 + step * STROKE)
+        picks = picks.with_pick(pick(b=0.3, a=step / 10), stroke="view:7")
     assert dict(picks.now.ratios) == {"a": 0.5, "b": 0.3}
     assert dict(picks.undo().now.ratios) == {"b": 0.3}
     assert len(picks.past) == 2
 
 
-@pytest.mark.parametrize(
-    ("second", "at"),
-    [
-        (pick(a=0.2), 100 + STROKE + 0.01),  # later
-        (pick(a=0.1, b=0.2), 100.1),  # another layer
-        (pick(a=0.2, b=0.2), 100.1),  # two layers at once
-        (pick(a=0.2), None),  # a button, no hand
-    ],
-)
-def test_other_moves_are_steps_of_their_own(second, at):
-    picks = Picks().with_pick(pick(a=0.1), at=100.0).with_pick(second, at=at)
+@pytest.mark.parametrize("stroke", ["view:8", "other view:7", None])
+def test_other_moves_are_steps_of_their_own(stroke):
+    picks = Picks().with_pick(pick(a=0.1), stroke="view:7").with_pick(pick(a=0.2), stroke=stroke)
     assert dict(picks.undo().now.ratios) == {"a": 0.1}
     assert dict(picks.undo().undo().now.ratios) == {}
 
 
 def test_a_stroke_ends_with_undo_and_with_a_name():
-    moved = Picks().with_pick(pick(a=0.1), at=100.0)
-    assert dict(moved.keep("x").with_pick(pick(a=0.2), at=100.1).undo().now.ratios) == {"a": 0.1}
-    again = moved.undo().with_pick(pick(a=0.2), at=100.1)
+    moved = Picks().with_pick(pick(a=0.1), stroke="v:1")
+    assert dict(moved.keep("x").with_pick(pick(a=0.2), stroke="v:1").undo().now.ratios) == {
+        "a": 0.1
+    }
+    again = moved.undo().with_pick(pick(a=0.2), stroke="v:1")
     assert dict(again.undo().now.ratios) == {}
 
 

@@ -14,8 +14,11 @@ import paddle
 from paddle import nn
 
 import slimlab as sl
+from slimlab.cost import Length
 from slimlab.sensitivity import Fingerprint
+from slimlab.timing import LayerTimes, TimeTable
 from slimlab_widgets import views
+from slimlab_widgets.timesview import times_view
 
 FIXTURE = Path(__file__).parent / "fixtures" / "predictions.json"
 
@@ -50,10 +53,31 @@ def sensitivity(layers):
     return sl.Sensitivity(tuple(cells), tuple(layers), grid, 90.0, "top1", "%", "l1_norm", 100, own)
 
 
+def times(graph):
+    """Tables of all shapes: both widths free, one of them, none; not every width measured."""
+    rng = np.random.default_rng(7)
+    widths = dict(zip(graph.cost.groups, graph.cost.widths, strict=True))
+    whole = list(widths.values())
+    layers = []
+    for number, (name, width) in enumerate(widths.items()):
+        before = number - 1
+        read = (1, whole[before] // 2, whole[before]) if number else (3,)
+        inputs = Length(0, ((before, 1),)) if number else Length(3)
+        made = (1, 4, width)
+        ms = np.sort(rng.uniform(0.1, 2.0, (len(read), len(made))), axis=None)
+        outputs = Length(0, ((number, 1),))
+        shape = (len(read), len(made))
+        layers.append(LayerTimes(name, inputs, outputs, read, made, ms.reshape(shape)))
+    joined = Length(2, ((0, 2), (1, 16)))
+    layers.append(LayerTimes("head", joined, Length(4), (9, 99), (4,), np.array([[0.3], [0.7]])))
+    kept = {name: (width, 1) for name, width in widths.items()}
+    return TimeTable(tuple(layers), kept, widths, 0.25, 0.9, (), "clock", "machine")
+
+
 def predictions():
     paddle.seed(0)
     graph = sl.trace(Toy(), paddle.zeros([1, 1, 4, 4]))
-    scanned = sensitivity(graph.layers)
+    scanned, timed = sensitivity(graph.layers), times(graph)
     rng = np.random.default_rng(6)
     picks = [{}, *({n: float(r) for n in graph.layers} for r in (0.05, 0.25, 0.5, 0.75, 0.95))]
     for _ in range(20):
@@ -61,8 +85,9 @@ def predictions():
     return {
         "cost": graph.cost.to_dict(),
         "curves": views.curves_view(scanned),
+        "times": times_view(timed),
         "cases": [
-            {"ratios": p, "preview": views.preview_view(sl.preview(graph, p, scanned))}
+            {"ratios": p, "preview": views.preview_view(sl.preview(graph, p, scanned, timed))}
             for p in picks
         ],
     }

@@ -9,7 +9,7 @@ import numpy as np
 import paddle
 import pytest
 from paddle import nn
-from tables import table
+from tables import table, trial
 
 import slimlab as sl
 from slimlab_widgets import teaching
@@ -278,3 +278,29 @@ def test_a_merged_scan_is_compared_cell_by_cell():
     assert "2 cells are missing, the first of b" in teaching.check_merged(part, whole, 2).words
     other = table({"a": [1.0, 2.5], "b": [3.0, 4.0]}, (0.25, 0.5))
     assert "the first of a at 0.5" in teaching.check_merged(other, whole, 2).words
+
+
+def compared(*models: tuple[str, float, float]) -> sl.Comparison:
+    return sl.compare([trial(name, score, macs, macs) for name, score, macs in models])
+
+
+@pytest.mark.parametrize(
+    ("models", "state", "words"),
+    [
+        ([("baseline", 95, 100)], "open", "press Compare"),
+        (
+            [("baseline", 95, 100), ("a", 94.8, 60)],
+            "wrong",
+            "'a' removes 40%",
+        ),
+        ([("baseline", 95, 100), ("a", 92.5, 40)], "wrong", "loses 2.5 points"),
+        ([("baseline", 95, 100), ("a", 92, 10), ("b", 93.5, 50)], "right", "'b' removes 50%"),
+    ],
+)
+def test_models_are_held_against_the_unpruned_one(models, state, words):
+    verdict = teaching.check_models(compared(*models), macs=0.5, drop=2.0)
+    assert (verdict.state, words in verdict.words) == (state, True), verdict
+
+
+def test_no_comparison_is_no_wrong_answer():
+    assert teaching.check_models(None, macs=0.5, drop=2.0).state == "open"

@@ -108,11 +108,11 @@ def test_uniform_and_drop_are_the_cores_answers(scanned, case):
 
 def test_clicks_are_undone_and_redone_and_kept(scanned):
     click(scanned, "uniform", value=0.5)
-    click(scanned, "ratios", ratios={"0": 0.25}, view="v", seq=1)
-    click(scanned, "ratios", ratios={"0": 0.5}, view="v", seq=2)
-    click(scanned, "ratios", ratios={"0": 0.75}, view="v", seq=3)
+    click(scanned, "ratios", ratios={"0": 0.25}, view="v", seq=1, stroke=1)
+    click(scanned, "ratios", ratios={"0": 0.5}, view="v", seq=2, stroke=2)
+    click(scanned, "ratios", ratios={"0": 0.75}, view="v", seq=3, stroke=2)
     click(scanned, "undo")
-    # The first move changed both layers; the two after it were one stroke.
+    # The two last moves were one stroke.
     assert dict(scanned.ratios) == {"0": 0.25}
     click(scanned, "undo")
     assert dict(scanned.ratios) == {"0": 0.5, "3": 0.5}
@@ -132,7 +132,9 @@ def test_clicks_are_undone_and_redone_and_kept(scanned):
 
 
 def test_the_saved_picture_waits_while_a_hand_is_at_work(case):
-    bench = Workbench(case.model, case.task, graph=case.graph, sensitivity=case.sensitivity)
+    bench = Workbench(
+        case.model, case.task, graph=case.graph, sensitivity=case.sensitivity, scans=None
+    )
     drawn = []
     bench.refresh_static = lambda: drawn.append(dict(bench.ratios))
     bench._quiet._seconds = 0.3
@@ -271,7 +273,7 @@ def test_methods_raise_where_clicks_show(bench):
 
 
 def test_the_cell_returns_at_once_and_wait_waits(case):
-    bench = Workbench(case.model, case.task, graph=case.graph)
+    bench = Workbench(case.model, case.task, graph=case.graph, scans=None)
     bench.scan(ratios="0.5")
     with pytest.raises(SlimLabError, match="still running"):
         bench.scan(ratios="0.5")

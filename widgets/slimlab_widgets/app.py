@@ -2,7 +2,8 @@
 
 Voila runs a notebook of one cell and shows what it gives. The notebook lies in the work folder,
 where it can be read and changed; one that is there already is never overwritten. The page is for
-this machine only, needs the token that is printed, and may ask no other machine for anything.
+this machine only, needs the token that is printed, and may ask no other machine for anything. All
+tabs show one bench (`pages`).
 """
 
 from __future__ import annotations
@@ -128,6 +129,8 @@ def options(token: str) -> dict[str, Any]:
         },
         # Voila gives the folder's pictures to anyone, without asking for the token.
         "VoilaConfiguration": {"show_tracebacks": True, "file_allowlist": []},
+        # A page that comes back asks for the state; nobody reads what was said meanwhile.
+        "MappingKernelManager": {"buffer_offline_messages": False},
     }
 
 
@@ -147,8 +150,14 @@ def launch(work: Path, subject: Subject, arguments: Sequence[str] = ()) -> None:
     from traitlets.config import Config
     from voila.app import Voila
 
+    from slimlab_widgets.pages import shared  # needs Voila, which is slow to import
+
     class App(Voila):  # type: ignore[misc, unused-ignore]
         """Voila, which says where it is once it listens there."""
+
+        def init_handlers(self) -> list[Any]:
+            """One kernel for all pages."""
+            return shared(super().init_handlers())
 
         @property
         def connection_url(self) -> str:

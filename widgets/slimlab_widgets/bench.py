@@ -7,7 +7,6 @@ waits for anything. What can be done with it is `Workbench`, above.
 from __future__ import annotations
 
 import threading
-import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
 from slimlab.errors import SlimLabError
+from slimlab.scan.origin import origin_of
 from slimlab.scan.setup import fingerprint
 from slimlab.sensitivity import Fingerprint
 from slimlab_widgets import views
 from slimlab_widgets.jobs import Jobs, Progress, Runner, in_thread, inline, last_line
+from slimlab_widgets.keeper import Keeper
 from slimlab_widgets.panel import Panel
 from slimlab_widgets.picks import Pick, Picks
 from slimlab_widgets.publisher import Publisher
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
     from slimlab import Comparison, Graph, Ratios, Sensitivity, Task, Trial
     from slimlab_widgets.state import Candidate
+
+
+# What is written down beside the scan when it has changed and the hand rests.
+KEPT = ("picks", "settings", "times", "trials", "chosen")
 
 
 class Bench(Panel):
@@ -55,7 +60,7 @@ class Bench(Panel):
         self.model, self.task = model, task
         self.graph: Graph = sl.trace(model, task.example) if graph is None else graph
         self._state_lock = threading.RLock()
-        self._publisher = Publisher(self._set_traits, slow={"curves_view": 4})
+        self._publisher = Publisher(self._set_traits, slow={"curves_view": curves_pace(self.graph)})
         self._screen = Screen(model, self.graph, task, self._publisher)
         self._jobs = Jobs(self._on_progress, run=run)
         self._was_busy = False
@@ -63,6 +68,8 @@ class Bench(Panel):
         self._quiet = Quiet(self._renew, seconds=0.0 if run is inline else 2.0)
         self._identity = lru_cache(lambda: scan_identity(model, task))
         self._shelf = Shelf(scans, self._identity)
+        self._keeper = Keeper(self._shelf, model)
+        self._rested = Quiet(self._write_down, seconds=0.0 if run is inline else 1.0)
         self._state = State(
             settings=settings or Settings(images=min(1000, len(task.test))),
             sensitivity=sensitivity,
@@ -76,7 +83,7 @@ class Bench(Panel):
         self._screen.show_job(lambda: self._jobs.progress)
         self._publisher.flush()
         if sensitivity is None:
-            run(self._look_for_scans)
+            run(self._look_on_shelf)
 
     @property
     def state(self) -> State:
@@ -142,14 +149,14 @@ class Bench(Panel):
         """What is on the bench, in words."""
         return self._screen.summary(self._state, self.heading_view)
 
-    def _look_for_scans(self) -> None:
-        """Offer the newest scan of this network that an earlier kernel left."""
+    def _look_on_shelf(self) -> None:
+        """Offer what an earlier kernel left of this network."""
         try:
-            found = next(self._shelf.kept(), None)
+            found = self._shelf.offer()
         except Exception as error:
             self.on_error(error)
         else:
-            self._update(lambda s: replace(s, offer=found if s.sensitivity is None else None))
+            self._update(lambda s: replace(s, offer=found if s.untouched else None))
             self._publisher.flush()
 
     def _keep(self, sensitivity: Sensitivity | None) -> None:
@@ -158,10 +165,11 @@ class Bench(Panel):
     def _pick(self, ratios: Mapping[str, float], name: str, call: str = "") -> None:
         self._set_picks(lambda picks: picks.with_pick(Pick(self._checked(ratios), name, call)))
 
-    def _move(self, ratios: Mapping[str, float], **origin: Any) -> None:
+    def _move(self, ratios: Mapping[str, float], stroke: int = 0, **origin: Any) -> None:
         """Take ratios from a hand; `origin` tells its view the answer from an older one."""
         pick = Pick(self._checked(ratios))
-        self._set_picks(lambda picks: picks.with_pick(pick, at=time.monotonic()), origin)
+        mark = f"{origin.get('view', '')}:{stroke}" if stroke else None
+        self._set_picks(lambda picks: picks.with_pick(pick, stroke=mark), origin)
 
     def _checked(self, ratios: Mapping[str, float]) -> Ratios:
         # Refuses layers that don't exist, and gives tied layers the name of their group.
@@ -184,10 +192,22 @@ class Bench(Panel):
             self._screen.note(old, self._state)
         # Outside of the lock: large values take their time, and a hand must not wait for them.
         self._screen.send(answer=old.revision != self._state.revision)
+        if old.candidates is not self._state.candidates:
+            self._write_down()  # hours of training may be in them
+        elif any(getattr(old, name) is not getattr(self._state, name) for name in KEPT):
+            self._rested.touch()
+            self._rested.ask()
+
+    def _write_down(self) -> None:
+        try:
+            self._keeper.keep(self._state)
+        except Exception as error:
+            self.on_error(error)
 
     def _set_traits(self, values: Mapping[str, object]) -> None:
-        for name, value in values.items():
-            setattr(self, name, value)
+        with self.hold_sync():  # one message for all
+            for name, value in values.items():
+                setattr(self, name, value)
 
     def _on_progress(self, progress: Progress) -> None:
         self._screen.show_job(lambda: self._jobs.progress)
@@ -203,6 +223,15 @@ class Bench(Panel):
             self.on_error(error)
 
 
+def curves_pace(graph: Graph) -> float:
+    """How many times as seldom as the rest the curves are sent: they grow with the network.
+
+    Twenty layers are drawn anew every 0.4 seconds, a hundred every second.
+    """
+    return min(10.0, max(4.0, len(graph.groups) / 10))
+
+
 def scan_identity(model: Layer, task: Task) -> Fingerprint:
     """What a scan of this model on these data says of itself."""
-    return Fingerprint(fingerprint(model), task.fingerprint())
+    code = origin_of(task.metric).get("metric_code", "")
+    return Fingerprint(fingerprint(model), task.fingerprint(), code)

@@ -40,6 +40,8 @@ class Panel(anywidget.AnyWidget):
     heading_view = traitlets.Dict().tag(sync=True)
     graph_view = traitlets.Dict().tag(sync=True)
     curves_view = traitlets.Dict().tag(sync=True)
+    exports_view = traitlets.Dict().tag(sync=True)
+    times_view = traitlets.Dict().tag(sync=True)
     budget_view = traitlets.Dict().tag(sync=True)
     offer_view = traitlets.Dict().tag(sync=True)
     quant_view = traitlets.Dict().tag(sync=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
+from slimlab.errors import PlanError
 from slimlab_widgets import views
 from slimlab_widgets.panel import Panel
 from slimlab_widgets.picks import EVENTS, Pick, Picks, that_cut
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 
 class SensitivityView(Panel):
-    """Curves of accuracy against pruning ratio. Hover names a layer, a click shows its interval.
+    """Curves of accuracy against pruning ratio, or against the bits of the weights.
+
+    Hover names a layer, a click shows its interval.
 
     Parameters
     ----------
     sensitivity
-        A scan, complete or not.
+        What `scan_sensitivity` or `quant_sensitivity` measured, complete or not.
     """
 
     def __init__(self, sensitivity: Sensitivity) -> None:
@@ -47,10 +49,13 @@ class SensitivityView(Panel):
     def summary(self) -> str:
         """What was measured, in words."""
         s = self._sensitivity
+        across, before = f"{len(s.ratios)} pruning ratios", "with nothing pruned"
+        if s.bits is not None:
+            across, before = f"{', '.join(map(str, s.bits))} bits", "in float"
         return (
-            f"Sensitivity of {len(s.layers)} layers at {len(s.ratios)} pruning ratios "
+            f"Sensitivity of {len(s.layers)} layers at {across} "
             f"({len(s.cells)} cells measured; {s.criterion}; "
-            f"{s.metric} {s.baseline:.1f}{s.unit} with nothing pruned)."
+            f"{s.metric} {s.baseline:.1f}{s.unit} {before})."
         )
 
 
@@ -80,6 +85,12 @@ class RatioPicker(Panel):
     def __init__(
         self, sensitivity: Sensitivity, graph: Graph, ratios: Mapping[str, float] | None = None
     ) -> None:
+        if sensitivity.bits is not None:
+            msg = (
+                "This table is one of bits, not of pruning ratios: look at it with SensitivityView,"
+                " and let sl.bits_for_budget choose bits for each layer."
+            )
+            raise PlanError(msg, criterion=sensitivity.criterion)
         super().__init__(
             kind="picker",
             curves_view=views.curves_view(sensitivity),
@@ -116,7 +127,8 @@ class RatioPicker(Panel):
             return  # a hand is on a control; nothing here rebuilds the view
         if event == "ratios":
             pick = Pick(self._checked(facts["ratios"]))
-            self._picks = self._picks.with_pick(pick, at=time.monotonic())
+            mark = f"{facts['view']}:{facts['stroke']}" if facts.get("stroke") else None
+            self._picks = self._picks.with_pick(pick, stroke=mark)
             self._show({"view": facts["view"], "seq": facts["seq"]})
         elif event == "uniform":
             self._set(sl.uniform_ratios(self._graph, ratio=facts["value"]))

@@ -13,8 +13,6 @@ import slimlab as sl
 from slimlab import Ratios
 from slimlab.errors import SlimLabError, nearest
 
-# Moves of one layer that follow one another within this many seconds are one stroke of the hand.
-STROKE = 1.0
 # Older picks than this are forgotten.
 MOST = 200
 EVENTS = ("undo", "redo", "keep", "take", "forget")
@@ -52,7 +50,7 @@ class Picks:
     snapshots
         Name to pick, in the order in which they were named.
     stroke
-        The layer that a hand moved last and when, in seconds of any clock; None after all else.
+        The stroke of a hand that the present pick is part of; None after all else.
 
     Examples
     --------
@@ -69,29 +67,22 @@ class Picks:
     past: tuple[Pick, ...] = ()
     future: tuple[Pick, ...] = ()
     snapshots: tuple[tuple[str, Pick], ...] = ()
-    stroke: tuple[str, float] | None = None
+    stroke: str | None = None
 
-    def with_pick(self, pick: Pick, *, at: float | None = None) -> Picks:
+    def with_pick(self, pick: Pick, *, stroke: str | None = None) -> Picks:
         """With this pick in place of the present one, which becomes the past.
 
         Parameters
         ----------
         pick
             What is picked now.
-        at
-            When a hand moved to it, seconds; None where no hand did. Moves of one layer within
-            `STROKE` seconds become one step of undo.
+        stroke
+            The stroke of a hand that moved to it: all moves of one stroke become one step of undo.
+            None where no hand did.
         """
-        layers = _moved(self.now.ratios, pick.ratios)
-        if not layers:
+        if not _moved(self.now.ratios, pick.ratios):
             return replace(self, now=pick)
-        stroke = (layers[0], at) if len(layers) == 1 and at is not None else None
-        goes_on = (
-            stroke is not None
-            and self.stroke is not None
-            and self.stroke[0] == stroke[0]
-            and 0 <= stroke[1] - self.stroke[1] <= STROKE
-        )
+        goes_on = stroke is not None and stroke == self.stroke
         past = self.past if goes_on else (*self.past, self.now)[-MOST:]
         return Picks(pick, past, (), self.snapshots, stroke)
 
@@ -159,10 +150,9 @@ class Picks:
         return free
 
 
-def _moved(old: Mapping[str, float], new: Mapping[str, float]) -> list[str]:
-    """Layers whose ratio differs."""
-    layers = dict.fromkeys([*old, *new])
-    return [layer for layer in layers if old.get(layer, 0.0) != new.get(layer, 0.0)]
+def _moved(old: Mapping[str, float], new: Mapping[str, float]) -> bool:
+    """Whether the ratio of any layer differs."""
+    return any(old.get(layer, 0.0) != new.get(layer, 0.0) for layer in {*old, *new})
 
 
 def that_cut(ratios: Mapping[str, float], graph: sl.Graph) -> Ratios:

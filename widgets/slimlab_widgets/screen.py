@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import slimlab as sl
 from slimlab.importance import CRITERIA
 from slimlab_widgets import views
+from slimlab_widgets.exportsview import exports_view
 from slimlab_widgets.grids import quant_view
 from slimlab_widgets.panels import describe
 from slimlab_widgets.settings import folder_for
 from slimlab_widgets.state import BASELINE, State
+from slimlab_widgets.timesview import times_view
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,6 +51,8 @@ class Screen:
         self._views: dict[str, tuple[tuple[str, ...], Callable[[State], object]]] = {
             "picked_view": (("picks", "revision", "sensitivity", "times"), self._picked),
             "budget_view": (("sensitivity", "times"), self._budget),
+            "exports_view": (("exports",), lambda s: exports_view(s.exports)),
+            "times_view": (("times",), lambda s: times_view(s.times)),
             "picks_view": (("picks", "sensitivity"), self._picks),
             "settings_view": (("settings", "chosen"), self._settings),
             "candidates_view": (("candidates", "chosen"), self._candidates),

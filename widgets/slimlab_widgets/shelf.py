@@ -1,23 +1,25 @@
-"""Top floor. Where a workbench keeps its scans, and finds those of an earlier kernel again."""
+"""Top floor. Where a workbench keeps its scans, and finds what an earlier kernel left again."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
 from slimlab.errors import SlimLabError
+from slimlab.sensitivity import Fingerprint
 
 if TYPE_CHECKING:
     from slimlab import Sensitivity
-    from slimlab.sensitivity import Fingerprint
 
 SCANS = Path(".slimlab") / "scans"
+NOTES = "bench.json"
 # So many of the newest files of a network are looked at.
 MOST = 20
 _numbers = itertools.count()
@@ -40,6 +42,33 @@ class Kept:
     path: Path
     sensitivity: Sensitivity
     when: float
+
+
+@dataclass(frozen=True, eq=False)
+class Left:
+    """What else lay on a bench: a folder with notes and pruned models.
+
+    Attributes
+    ----------
+    folder
+        Where it is.
+    notes
+        As `notes.noted` wrote them.
+    when
+        Seconds since 1970 of the last change.
+    """
+
+    folder: Path
+    notes: dict[str, Any]
+    when: float
+
+
+@dataclass(frozen=True, eq=False)
+class Offer:
+    """What an earlier kernel left of this network on these data: one of the two at least."""
+
+    scan: Kept | None
+    left: Left | None
 
 
 class Shelf:
@@ -91,6 +120,35 @@ class Shelf:
                 continue
             if sensitivity.cells and sensitivity.fingerprint == self._identity():
                 yield Kept(path, sensitivity, _when(path))
+
+    def lefts(self) -> Iterator[Left]:
+        """Benches of this network on these data, the one that was changed last first."""
+        if self._folder is None or not self._folder.is_dir():
+            return
+        for path in sorted(self._folder.glob(f"{self._name}-*.bench/{NOTES}"), key=_when)[::-1]:
+            try:
+                notes = json.loads(path.read_text(encoding="utf-8"))
+                mine = Fingerprint(notes["model"], notes["task"], notes["metric"]) == self.identity
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # another process may be writing it
+            if mine:
+                yield Left(path.parent, notes, _when(path))
+
+    def offer(self) -> Offer | None:
+        """The newest scan and the newest bench."""
+        scan, left = next(self.kept(), None), next(self.lefts(), None)
+        return Offer(scan, left) if scan is not None or left is not None else None
+
+    def new_bench(self) -> Path | None:
+        """A folder for what lies on a bench; None where nothing is kept."""
+        if self._folder is None or self._writable() != self._folder:
+            return None
+        return self._folder / f"{self._name}-{_moment()}-{next(_numbers)}.bench"
+
+    @property
+    def identity(self) -> Fingerprint:
+        """Fingerprints of the model and of the data."""
+        return self._identity()
 
     @property
     def _name(self) -> str:

@@ -15,12 +15,21 @@ from slimlab_widgets.pairs import Pairing
 from slimlab_widgets.picks import Picks
 from slimlab_widgets.script import Deed, Quantized
 from slimlab_widgets.settings import Settings
-from slimlab_widgets.shelf import Kept
+from slimlab_widgets.shelf import Offer
 
 if TYPE_CHECKING:
     from paddle.nn import Layer
 
-    from slimlab import Comparison, History, Preview, Ratios, Sensitivity, TimeTable, Trial
+    from slimlab import (
+        Comparison,
+        ExportReport,
+        History,
+        Preview,
+        Ratios,
+        Sensitivity,
+        TimeTable,
+        Trial,
+    )
 
 BASELINE = "baseline"
 
@@ -94,7 +103,7 @@ class State:
     sensitivity
         What was measured so far; None before the first scan.
     offer
-        A scan of an earlier kernel that may be used; None without, or once one is at hand.
+        What an earlier kernel left and may be taken up; None without, or once it is too late.
     times
         How long each layer takes at each width; None before it was measured.
     picks
@@ -112,13 +121,15 @@ class State:
         The model whose weights the quantization tab shows.
     trials, comparison
         What was measured of the baseline and the candidates.
+    exports
+        Files for runtimes, by the candidate's name and the format, compared with their models.
     running
         The training that the chart shows.
     """
 
     settings: Settings = field(default_factory=Settings)
     sensitivity: Sensitivity | None = None
-    offer: Kept | None = None
+    offer: Offer | None = None
     times: TimeTable | None = None
     picks: Picks = field(default_factory=Picks)
     asked_by: Mapping[str, Any] = field(default_factory=dict)
@@ -127,6 +138,7 @@ class State:
     chosen: str = ""
     trials: tuple[Trial, ...] = ()
     comparison: Comparison | None = None
+    exports: Mapping[tuple[str, str], ExportReport] = field(default_factory=dict)
     running: Running = field(default_factory=Running)
     script: Script = field(default_factory=Script)
     pairing: Pairing | None = None
@@ -136,6 +148,11 @@ class State:
     def ratios(self) -> Ratios:
         """What is picked."""
         return self.picks.now.ratios
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing was done yet that something older could replace."""
+        return self.sensitivity is None and not self.candidates and not self.picks.past
 
     def candidate(self, name: str | None = None) -> Candidate:
         """The candidate of this name, or the chosen one.
@@ -165,7 +182,9 @@ class State:
         candidates = (*others[:at], candidate, *others[at:])
         # What was measured of an older model of this name is no longer true.
         trials = tuple(t for t in self.trials if t.name != candidate.name)
-        return replace(self, candidates=candidates, chosen=candidate.name, trials=trials)
+        exports = {key: e for key, e in self.exports.items() if key[0] != candidate.name}
+        new = replace(self, candidates=candidates, chosen=candidate.name, trials=trials)
+        return replace(new, exports=exports)
 
     def with_trials(self, trials: tuple[Trial, ...]) -> State:
         """With these measurements, their comparison, and the candidates' scores from them."""

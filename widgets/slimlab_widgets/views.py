@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from slimlab.sensitivity import Cell
     from slimlab_widgets.jobs import Progress
     from slimlab_widgets.picks import Picks
-    from slimlab_widgets.shelf import Kept
+    from slimlab_widgets.shelf import Offer
     from slimlab_widgets.state import Candidate, State
 
 Json = dict[str, Any]
@@ -69,17 +69,9 @@ def curves_view(sensitivity: Sensitivity | None) -> Json:
         cells = sensitivity.curve(layer)
         if not cells:
             continue
-        points = [
-            {
-                "ratio": float(cell.ratio),
-                "value": float(sensitivity.value(cell.drop)),
-                **_interval(cell, sensitivity),
-                "drop": float(cell.drop),
-            }
-            for cell in cells
-        ]
+        points = [_point(cell, sensitivity) for cell in cells]
         ratios, drops = sensitivity.fitted(layer)
-        fit = [[float(r), float(d)] for r, d in zip(ratios, drops, strict=True)]
+        fit = [[_short(r, 12), _short(d, 12)] for r, d in zip(ratios, drops, strict=True)]
         curves.append({"layer": layer, "points": points, "fit": fit})
     return {
         "metric": sensitivity.metric,
@@ -92,6 +84,7 @@ def curves_view(sensitivity: Sensitivity | None) -> Json:
         "measured": len(sensitivity.cells),
         "planned": len(sensitivity.layers) * len(sensitivity.ratios),
         "ratios": [float(ratio) for ratio in sensitivity.ratios],
+        **({} if sensitivity.bits is None else {"bits": list(sensitivity.bits)}),
         "layers": list(sensitivity.layers),
         "curves": curves,
     }
@@ -186,19 +179,27 @@ def pairs_view(state: State) -> Json:
     return {"possible": True, "name": pairing.name, "pairs": pairs, **rows}
 
 
-def offer_view(kept: Kept | None) -> Json:
-    """A scan of an earlier kernel, as a person would choose it."""
-    if kept is None:
+def offer_view(offer: Offer | None) -> Json:
+    """What an earlier kernel left, as a person would choose it."""
+    if offer is None:
         return {}
-    table = kept.sensitivity
-    return {
-        "when": kept.when,
-        "measured": len(table.cells),
-        "planned": len(table.layers) * len(table.ratios),
-        "complete": table.exact,
-        "images": table.images,
-        "criterion": table.criterion,
-    }
+    scan, left = offer.scan, offer.left
+    found: Json = {"when": max(one.when for one in (scan, left) if one is not None)}
+    if scan is not None:
+        table = scan.sensitivity
+        found |= {
+            "measured": len(table.cells),
+            "planned": len(table.layers) * len(table.ratios),
+            "complete": table.exact,
+            "images": table.images,
+            "criterion": table.criterion,
+        }
+    if left is not None:
+        picks = left.notes.get("picks", {})
+        found["models"] = [str(one.get("name")) for one in left.notes.get("candidates", [])]
+        found["picked"] = len(picks.get("now", {}).get("ratios", {}))
+        found["snapshots"] = len(picks.get("snapshots", []))
+    return found
 
 
 def run_view(name: str, history: History | None, *, metric: str, unit: str, steps: int = 0) -> Json:
@@ -304,10 +305,18 @@ def job_view(progress: Progress) -> Json:
     }
 
 
-def _interval(cell: Cell, sensitivity: Sensitivity) -> Json:
-    """Ends of the interval of the metric: those of the drop, seen from the baseline."""
+def _point(cell: Cell, sensitivity: Sensitivity) -> list[float]:
+    """Ratio, metric and the ends of its interval, as far as a screen shows them.
+
+    There are thousands, sent again and again while a scan runs: a list, and few digits.
+    """
     low, high = sorted(sensitivity.value(end) for end in (cell.low, cell.high))
-    return {"low": float(low), "high": float(high)}
+    values = (sensitivity.value(cell.drop), low, high)
+    return [_short(cell.ratio, 12), *(_short(value, 6) for value in values)]
+
+
+def _short(value: float, digits: int) -> float:
+    return float(f"{value:.{digits}g}")
 
 
 def _thinned(points: list[tuple[int, float]]) -> list[list[float]]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import slimlab as sl
 from slimlab.errors import SlimLabError
 from slimlab_widgets import script, works
+from slimlab_widgets.exporting import Exporting
 from slimlab_widgets.jobs import Work, once
-from slimlab_widgets.pairing import Pairs
 from slimlab_widgets.panels import describe_history
 from slimlab_widgets.settings import folder_for, parse_ratios, write_ratios
 from slimlab_widgets.state import Running, Script
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from slimlab_widgets.state import Candidate
 
 
-class Workbench(Pairs):
+class Workbench(Exporting):
     """Compress a model by hand: scan, pick, prune, fine-tune, compare, save.
 
     Show it as the last line of a cell. Long work runs beside the kernel, which stays free for other
@@ -47,8 +47,8 @@ class Workbench(Pairs):
     settings
         What the controls say at first.
     scans
-        Folder where scans are kept and, after the kernel was restarted, found again; None for one
-        that goes with the kernel.
+        Folder where scans, ratios and pruned models are kept and, after the kernel was restarted,
+        found again; None for one that goes with the kernel.
     run
         How jobs run: in a thread, or `jobs.inline` in scripts and tests.
 
@@ -86,23 +86,6 @@ class Workbench(Pairs):
         path = self._shelf.scan or self._shelf.new_scan()
         grid = works.Grid(known.ratios, known.criterion, known.images, known, lambda: path)
         self._jobs.start(works.scan(self.model, self.task, grid, keep=self._keep))
-
-    def use_scan(self) -> None:
-        """Take the scan that an earlier kernel left; `resume` measures what it left out."""
-        offer = self._state.offer
-        if offer is None:
-            msg = "There is no scan of this network on the disk. Press Scan."
-            raise SlimLabError(msg)
-        table = offer.sensitivity
-        self._shelf.scan = offer.path
-        self._keep(table)
-        self.change(
-            ratios=write_ratios(table.ratios), criterion=table.criterion, images=table.images
-        )
-
-    def leave_scan(self) -> None:
-        """Don't offer that scan; its file stays."""
-        self._update(lambda s: replace(s, offer=None))
 
     def stop(self) -> None:
         """Stop the running job and keep what it has so far."""
@@ -248,6 +231,7 @@ class Workbench(Pairs):
             "compare": self.compare,
             "choose": self.choose,
             "save": self.save,
+            "export": self.export,
             "report": self.report,
             "quantize": self.quantize,
             "suggest_pairs": self.suggest_pairs,

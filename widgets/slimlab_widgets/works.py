@@ -180,6 +180,7 @@ def report(state: State, graph: Graph, path: Path, title: str) -> Path:
         accounts=accounts,
         sensitivity=state.sensitivity,
         graph=graph,
+        exports={f"{name}, {kind}": found for (name, kind), found in state.exports.items()},
     )
 
 

@@ -42,3 +42,5 @@ def run_verify(arguments: argparse.Namespace) -> int:
 
 def _tell(report: ExportReport) -> None:
     show(report.to_frame().drop(columns=["largest", "typical"]))
+    for one in report.parity.differing:
+        say(f"{one.runtime} computes something else of this file: don't run it there.")

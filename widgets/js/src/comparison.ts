@@ -3,6 +3,7 @@ import { type Context, type Panel, button, field, setInput } from "./context";
 import { h, show, text } from "./dom";
 import { bytes, capital, count, fixed, metricName, ms, removed, score } from "./format";
 import { Brushed } from "./brushed";
+import { Exports } from "./exports";
 import { Predicted } from "./predicted";
 import { Script } from "./script";
 import { AXES, type Axis, Scatter } from "./scatter";
@@ -90,22 +91,24 @@ export class CompareAndSave implements Panel {
   private compare: HTMLButtonElement;
   private save: HTMLButtonElement;
   private report: HTMLButtonElement;
-  private which = h("select", { "data-key": "which", title: "The model to save" });
+  private exports: Exports;
+  private which = h("select", { "data-key": "which", title: "The model to save, to export and to show the code of" });
   private folder = h("input", { type: "text", size: 26, spellcheck: "false", "data-key": "folder", title: "Folder to write, relative to the notebook" });
 
   constructor(private ctx: Context) {
     this.compare = button("Compare", "compare", "Measure accuracy, MACs, bytes on disk and latency of the unpruned model and of every pruned one", () => ctx.send("compare"), true);
     this.save = button("Save", "save", "Write the model to the folder; sl.load reads it back", () => ctx.send("save", { name: this.which.value, folder: this.folder.value }));
     this.report = button("Write report", "report", "Write what was compared as one HTML page, report.html beside the notebook", () => ctx.send("report"));
-    this.which.addEventListener("change", () => ctx.send("choose", { name: this.which.value }));
+    this.which.addEventListener("change", () => { ctx.send("choose", { name: this.which.value }); this.exports.draw(); });
     this.folder.addEventListener("change", () => ctx.send("settings", { folder: this.folder.value }));
     const script = new Script(ctx, () => this.which.value);
+    this.exports = new Exports(ctx, () => this.which.value);
     this.el = h("div", { class: "slim-comparetab" },
       h("div", { class: "slim-controls", role: "group", "aria-label": "Compare and save" },
         this.compare, h("span", { class: "slim-gap" }), field("Model", this.which), field("Folder", this.folder), this.save,
-        h("span", { class: "slim-gap" }), ...script.buttons, this.report),
+        h("span", { class: "slim-gap" }), ...this.exports.controls, h("span", { class: "slim-gap" }), ...script.buttons, this.report),
       script.el,
-      new Comparison(ctx, true).el);
+      new Comparison(ctx, true).el, this.exports.el);
     ctx.watch(["candidates", "job", "settings", "comparison"], () => this.draw());
   }
 
@@ -119,6 +122,7 @@ export class CompareAndSave implements Panel {
     setInput(this.folder, this.ctx.get<SettingsView>("settings").folder ?? "");
     this.compare.disabled = this.ctx.busy || !names.length;
     this.which.disabled = !names.length;
+    this.exports.draw();
     this.report.disabled = this.ctx.busy || !this.ctx.get<ComparisonView>("comparison").rows?.length;
     this.save.disabled = this.ctx.busy || !names.length;
   }

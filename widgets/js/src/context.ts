@@ -1,6 +1,7 @@
 // What every panel gets: the model to read, a way to tell the kernel, and what this widget remembers across redraws of its view.
 import { KEYS, h } from "./dom";
-import type { JobView, Model } from "./types";
+import type { CurvesView, JobView, Model } from "./types";
+import { type PackedCurves, unpack } from "./unpack";
 
 export interface Memory {
   tab: string;
@@ -16,10 +17,13 @@ export interface Memory {
   /** Whether the code or the recipe is open. */
   script: boolean;
   scroll: Record<string, number>;
+  /** The last curves, as they came and as objects. */
+  curves?: { packed: PackedCurves; view: CurvesView };
   /** By data-key: what a person typed, and what the kernel had said until then. */
   typed: Record<string, { value: string; told?: string }>;
 }
 
+const NOTHING = {};
 const memories = new Map<string, Memory>();
 
 /** JupyterLab rebuilds a view when its saved picture is refreshed: the tab, the selection and the focus outlive it here. */
@@ -42,7 +46,14 @@ export class Context {
   }
 
   get<T extends object>(trait: string): T {
-    return (this.model.get(`${trait}_view`) ?? {}) as T;
+    const value = this.model.get(`${trait}_view`) ?? NOTHING;
+    return (trait === "curves" ? this.curves(value) : value) as T;
+  }
+
+  private curves(packed: PackedCurves): CurvesView {
+    const { memory } = this;
+    if (memory.curves?.packed !== packed) memory.curves = { packed, view: unpack(packed, memory.curves?.view) };
+    return memory.curves.view;
   }
 
   send(event: string, facts: Record<string, unknown> = {}): void {

@@ -1,5 +1,6 @@
 // Predictions in the browser. They must equal slimlab.preview exactly, rounding included: a shared fixture holds the two together.
 import type { Cost, Curve, CurvesView } from "./types";
+import { byLayer } from "./unpack";
 
 /** Python's round(): halves go to the even neighbour. */
 export function roundHalfEven(x: number): number {
@@ -72,16 +73,16 @@ export interface Prediction extends Totals {
 
 export function predict(cost: Cost, ratios: Record<string, number>, curves: CurvesView): Prediction {
   const kept = keptWidths(cost, ratios);
-  const byLayer = new Map((curves.curves ?? []).map((c) => [c.layer, c]));
+  const known = byLayer(curves);
   const drops: number[] = [];
   let unmeasured = 0;
   cost.groups.forEach((name, i) => {
     if (kept[i] === cost.widths[i]) return; // too small a ratio to remove a channel costs nothing
-    const one = predictedDrop(byLayer.get(name), ratios[name] ?? 0);
+    const one = predictedDrop(known.get(name), ratios[name] ?? 0);
     if (one === null) unmeasured += 1;
     else drops.push(one);
   });
-  const drop = byLayer.size === 0 ? null : together(drops, curves);
+  const drop = known.size === 0 ? null : together(drops, curves);
   return { ...evaluate(cost, kept), drop, kept, unmeasured };
 }
 

@@ -1,11 +1,11 @@
 // All sensitivity curves on one plot. Hover names a layer, a click selects it, a point can be dragged along its curve.
-import { scaleLinear } from "d3-scale";
-import { area, line } from "d3-shape";
 import { layerStyle } from "./colour";
 import { interpolate, valueAt } from "./cost";
 import { KEYS, attrs, h, onResize, s, show, text } from "./dom";
 import { capital, fixed, metricLabel, metricName, score } from "./format";
+import { type Scale, band, line, linear, rounded } from "./scale";
 import type { Curve, CurvesView } from "./types";
+import { byLayer } from "./unpack";
 
 export interface CurvesEvents {
   select(layer: string): void;
@@ -46,11 +46,14 @@ export class CurvesPlot {
   private baseline = s("g", { class: "slim-baseline" });
   private marks = s("g", { class: "slim-marks" });
   private dots = s("g", { class: "slim-dots" });
+  /** What a hand moves lies on a sheet of its own: the curves under it need not be drawn again. */
+  private over = s("svg", { class: "slim-plot slim-over", height: HEIGHT });
   private handle = s("circle", { class: "slim-handle", r: 7, tabindex: 0, role: "slider", ...KEYS });
   private tip = h("div", { class: "slim-tip", hidden: true });
   private empty = h("div", { class: "slim-empty" });
   private caption = h("div", { class: "slim-caption", "aria-live": "off" });
-  private paths = new Map<string, SVGPathElement>();
+  private paths = new Map<string, { el: SVGPathElement; curve: Curve | null; frame: string }>();
+  private points = new Map<string, SVGCircleElement>();
   private width = 640;
   private view: CurvesView = {};
   private byLayer = new Map<string, Curve>();
@@ -58,15 +61,16 @@ export class CurvesPlot {
   private selected: string | null = null;
   private hovered: string | null = null;
   private hand: { grabbed: Grabbed | null };
-  private x = scaleLinear();
-  private y = scaleLinear();
+  private x: Scale = linear([0, 1], [0, 1]);
+  private y: Scale = linear([0, 1], [0, 1]);
   readonly stop: () => void;
 
   constructor(private events: CurvesEvents, private hint: string) {
     this.hand = events.hand ?? { grabbed: null };
-    const plot = h("div", { class: "slim-plot-box" }, this.svg, this.tip, this.empty);
+    const plot = h("div", { class: "slim-plot-box" }, this.svg, this.over, this.tip, this.empty);
     this.el = h("div", { class: "slim-curves" }, this.caption, plot);
-    this.svg.append(this.title, this.grid, this.band, this.lines, this.baseline, this.marks, this.dots, this.handle);
+    this.svg.append(this.title, this.grid, this.band, this.lines, this.baseline, this.marks);
+    this.over.append(this.dots, this.handle);
     this.svg.addEventListener("pointerdown", (e) => this.press(e));
     this.svg.addEventListener("pointermove", (e) => this.move(e));
     this.svg.addEventListener("pointerup", (e) => this.release(e));
@@ -85,7 +89,7 @@ export class CurvesPlot {
     this.ratios = ratios;
     this.selected = selected;
     if (redraw) {
-      this.byLayer = new Map((view.curves ?? []).map((c) => [c.layer, c]));
+      this.byLayer = byLayer(view);
       this.draw();
     } else this.drawPicks();
   }
@@ -117,20 +121,22 @@ export class CurvesPlot {
     const order = this.view.layers ?? curves.map((c) => c.layer);
     for (const [layer, path] of this.paths) {
       if (!this.byLayer.has(layer)) {
-        path.remove();
+        path.el.remove();
         this.paths.delete(layer);
       }
     }
-    const draw = line();
+    const frame = [...this.x.domain, ...this.x.range, ...this.y.domain, this.view.baseline].join(" ");
     for (const curve of curves) {
       let path = this.paths.get(curve.layer);
       if (!path) {
-        path = s("path", { class: "slim-curve", "data-layer": curve.layer });
-        path.setAttribute("style", layerStyle(order.indexOf(curve.layer), order.length));
+        const style = layerStyle(order.indexOf(curve.layer), order.length);
+        path = { el: s("path", { class: "slim-curve", "data-layer": curve.layer, style }), curve: null, frame };
         this.paths.set(curve.layer, path);
-        this.lines.append(path);
+        this.lines.append(path.el);
       }
-      attrs(path, { d: draw(this.knots(curve)) ?? "", "data-points": curve.points.length });
+      if (path.curve === curve && path.frame === frame) continue;
+      Object.assign(path, { curve, frame });
+      attrs(path.el, { d: line(this.knots(curve)), "data-points": curve.points.length });
     }
     this.drawBaseline();
     this.drawSelected(order);
@@ -138,7 +144,7 @@ export class CurvesPlot {
     const seen = curves.map((c) => c.points.length).reduce((a, b) => a + b, 0);
     text(
       this.title,
-      `Sensitivity: ${metricName(this.view.metric)} against pruning ratio, ${curves.length} layers, ${seen} measurements`,
+      `Sensitivity: ${metricName(this.view.metric)} against ${this.view.bits ? "bits of the weights" : "pruning ratio"}, ${curves.length} layers, ${seen} measurements`,
     );
   }
 
@@ -151,37 +157,43 @@ export class CurvesPlot {
     let [low, high] = values.length ? [Math.min(...values), Math.max(...values)] : [0, 100];
     if (high - low < 1e-9) [low, high] = [low - 1, high + 1];
     const most = Math.max(0.9, ...(this.view.ratios ?? []));
-    this.x = scaleLinear([0, most], [MARGIN.left, this.width - MARGIN.right]);
-    this.y = scaleLinear([low, high], [HEIGHT - MARGIN.bottom, MARGIN.top]).nice(6);
+    this.x = linear([0, most], [MARGIN.left, this.width - MARGIN.right]);
+    const percent = this.view.unit === "%";
+    const [bottom, top] = rounded([low, high], 6);
     // No accuracy is above 100 %, whatever an interval says; the band ends at the frame.
-    if (this.view.unit !== "%") return;
-    const [bottom, top] = this.y.domain();
-    this.y.domain([Math.max(0, bottom), Math.min(100, top)]).clamp(true);
+    const ends: [number, number] = percent ? [Math.max(0, bottom), Math.min(100, top)] : [bottom, top];
+    this.y = linear(ends, [HEIGHT - MARGIN.bottom, MARGIN.top], percent);
   }
 
   private drawAxes(): void {
-    attrs(this.svg, { width: this.width, viewBox: `0 0 ${this.width} ${HEIGHT}` });
+    for (const sheet of [this.svg, this.over]) attrs(sheet, { width: this.width, viewBox: `0 0 ${this.width} ${HEIGHT}` });
     const [left, right, bottom] = [MARGIN.left, this.width - MARGIN.right, HEIGHT - MARGIN.bottom];
     const parts: Node[] = [];
-    for (const tick of this.x.ticks(Math.min(10, Math.floor(this.width / 60)))) {
+    for (const [tick, name] of this.ticks()) {
       const x = this.x(tick);
       parts.push(s("line", { x1: x, x2: x, y1: bottom, y2: bottom + 4, class: "slim-tick" }));
-      parts.push(s("text", { x, y: bottom + 17, "text-anchor": "middle" }, tick.toFixed(1)));
+      parts.push(s("text", { x, y: bottom + 17, "text-anchor": "middle" }, name));
     }
     for (const tick of this.y.ticks(6)) {
       const y = this.y(tick);
       parts.push(s("line", { x1: left, x2: right, y1: y, y2: y, class: "slim-rule" }));
-      const name = this.y.tickFormat(6)(tick).replace("-", "\u2212");
-      parts.push(s("text", { x: left - 7, y: y + 4, "text-anchor": "end" }, name));
+      parts.push(s("text", { x: left - 7, y: y + 4, "text-anchor": "end" }, this.y.format(6)(tick)));
     }
     const middle = (MARGIN.top + bottom) / 2;
     parts.push(
       s("text", { x: (left + right) / 2, y: HEIGHT - 6, "text-anchor": "middle", class: "slim-axis" },
-        "Pruning ratio (share of a layer's channels removed)"),
+        this.view.bits ? "Bits of a layer's weights" : "Pruning ratio (share of a layer's channels removed)"),
       s("text", { transform: `translate(13 ${middle}) rotate(-90)`, "text-anchor": "middle", class: "slim-axis" },
         capital(metricLabel(this.view.metric ?? "top1", this.view.unit ?? "%"))),
     );
     this.grid.replaceChildren(...parts);
+  }
+
+  /** Places on the axis and what stands there: ratios, or bits where those were scanned. */
+  private ticks(): [number, string][] {
+    const { bits, ratios } = this.view;
+    if (bits && ratios) return [[0, "32"], ...ratios.map((ratio, i): [number, string] => [ratio, String(bits[i])])];
+    return this.x.ticks(Math.min(10, Math.floor(this.width / 60))).map((tick) => [tick, tick.toFixed(1)]);
   }
 
   private drawBaseline(): void {
@@ -194,7 +206,7 @@ export class CurvesPlot {
   }
 
   private drawSelected(order: string[]): void {
-    for (const [layer, path] of this.paths) path.classList.toggle("slim-selected", layer === this.selected);
+    for (const [layer, { el }] of this.paths) el.classList.toggle("slim-selected", layer === this.selected);
     const curve = this.selected ? this.byLayer.get(this.selected) : undefined;
     if (!curve) {
       this.band.removeAttribute("d");
@@ -206,26 +218,35 @@ export class CurvesPlot {
     for (const el of [this.band, this.marks, this.handle]) el.setAttribute("style", style);
     const base = this.view.baseline ?? 0;
     const start = { ratio: 0, low: base, high: base };
-    const shape = area<{ ratio: number; low: number; high: number }>()
-      .x((p) => this.x(p.ratio)).y0((p) => this.y(p.low)).y1((p) => this.y(p.high));
-    this.band.setAttribute("d", shape([start, ...curve.points]) ?? "");
+    const points = [start, ...curve.points];
+    const side = (end: "low" | "high") => points.map((p): [number, number] => [this.x(p.ratio), this.y(p[end])]);
+    this.band.setAttribute("d", band(side("high"), side("low")));
     this.marks.replaceChildren(
       ...curve.points.map((p) => s("circle", { cx: this.x(p.ratio), cy: this.y(p.value), r: 2.5 })),
     );
-    this.paths.get(curve.layer)?.parentNode?.append(this.paths.get(curve.layer)!); // on top of the others
+    const path = this.paths.get(curve.layer)?.el;
+    if (path && this.lines.lastChild !== path) this.lines.append(path); // on top of the others
   }
 
   private drawPicks(): void {
     const order = this.view.layers ?? [];
-    const dots: Node[] = [];
-    for (const [layer, curve] of this.byLayer) {
-      const ratio = this.ratios[layer] ?? 0;
-      if (ratio <= 0 || layer === this.selected) continue;
+    order.forEach((layer, n) => {
+      const curve = this.byLayer.get(layer);
+      const ratio = curve && layer !== this.selected ? this.ratios[layer] ?? 0 : 0;
+      const known = this.points.get(layer);
+      if (!curve || ratio <= 0) {
+        known?.remove();
+        this.points.delete(layer);
+        return;
+      }
+      const dot = known ?? s("circle", { r: 4, class: "slim-dot", "data-layer": layer, style: layerStyle(n, order.length) });
       const [cx, cy] = this.at(curve, ratio);
-      const style = layerStyle(order.indexOf(layer), order.length);
-      dots.push(s("circle", { cx, cy, r: 4, class: "slim-dot", "data-layer": layer, style }));
-    }
-    this.dots.replaceChildren(...dots);
+      attrs(dot, { cx, cy });
+      if (!known) {
+        this.points.set(layer, dot);
+        this.dots.append(dot);
+      }
+    });
     const curve = this.selected ? this.byLayer.get(this.selected) : undefined;
     show(this.handle, !!curve && !!this.events.ratio);
     if (curve) this.placeHandle(curve);
@@ -254,13 +275,13 @@ export class CurvesPlot {
     const base = this.view.baseline;
     const layer = this.hovered ?? this.selected;
     const curve = layer ? this.byLayer.get(layer) : undefined;
-    const first = base === undefined || base === null ? "" : `Dashed line: nothing pruned, ${score(base, this.view.unit ?? "")}.`;
+    const first = base === undefined || base === null ? "" : `Dashed line: ${this.view.bits ? "in float" : "nothing pruned"}, ${score(base, this.view.unit ?? "")}.`;
     const hint = this.events.ratio ? " Click a curve, then drag its point or use the arrow keys." : " Click a curve to see its interval.";
     if (!curve) return text(this.caption, first + hint);
     const ratio = this.ratios[curve.layer] ?? 0;
     const about = this.events.ratio
       ? `${curve.layer} at ${ratio.toFixed(2)}: ${this.reading(curve, ratio)}`
-      : `${curve.layer}: ${curve.points.length} ratios measured, shaded: 95 % interval`;
+      : `${curve.layer}: ${curve.points.length} ${this.view.bits ? "grids" : "ratios"} measured, shaded: 95 % interval`;
     text(this.caption, about);
     this.caption.title = about;
   }
@@ -315,8 +336,8 @@ export class CurvesPlot {
 
   private hover(layer: string | null, px = 0, py = 0): void {
     if (layer !== this.hovered) {
-      if (this.hovered) this.paths.get(this.hovered)?.classList.remove("slim-hovered");
-      if (layer) this.paths.get(layer)?.classList.add("slim-hovered");
+      if (this.hovered) this.paths.get(this.hovered)?.el.classList.remove("slim-hovered");
+      if (layer) this.paths.get(layer)?.el.classList.add("slim-hovered");
       this.hovered = layer;
       this.svg.classList.toggle("slim-hovering", !!layer);
       this.drawCaption();

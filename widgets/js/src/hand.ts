@@ -3,7 +3,8 @@
 import type { Context } from "./context";
 import type { PickedView } from "./types";
 
-const SEND_EVERY = 30; // ms: the kernel confirms, it does not draw
+// ms between two messages of a drag: the kernel confirms, it does not draw, and for each message JupyterLab draws its busy sign twice.
+const SEND_EVERY = 80;
 const TOUCH_EVERY = 500; // ms
 
 export class Hand {
@@ -17,7 +18,9 @@ export class Hand {
   private seen: PickedView | null = null;
   private timer: ReturnType<typeof setTimeout> | null = null;
   private touched = 0;
+  private sent = -Infinity;
   private layer = "";
+  private stroke = 1;
   private watchers = new Set<() => void>();
   private ctx!: Context;
 
@@ -28,7 +31,7 @@ export class Hand {
   }
 
   set(layer: string, value: number): void {
-    if (layer !== this.layer) this.flush(); // moves of one layer are one stroke for undo
+    if (layer !== this.layer) this.lift();
     this.layer = layer;
     const next = { ...this.ratios };
     if (value > 0) next[layer] = value;
@@ -36,7 +39,15 @@ export class Hand {
     this.ratios = next;
     this.seq += 1;
     for (const changed of this.watchers) changed();
-    if (this.timer === null) this.timer = setTimeout(() => this.flush(), SEND_EVERY);
+    // What is moved once is told at once, what goes on moving now and then.
+    const wait = Math.max(0, SEND_EVERY - (Date.now() - this.sent));
+    if (this.timer === null) this.timer = setTimeout(() => this.flush(), wait);
+  }
+
+  /** What follows is another stroke: undo takes a stroke back as one. Keys on one layer, one after the other, are one. */
+  lift(): void {
+    this.flush();
+    this.stroke += 1;
   }
 
   /** Tell the kernel of the last move now. */
@@ -44,7 +55,8 @@ export class Hand {
     if (this.timer === null) return;
     clearTimeout(this.timer);
     this.timer = null;
-    this.ctx.send("ratios", { ratios: this.ratios, view: this.name, seq: this.seq });
+    this.sent = Date.now();
+    this.ctx.send("ratios", { ratios: this.ratios, view: this.name, seq: this.seq, stroke: this.stroke });
   }
 
   /** Tell the kernel now and then that a hand is at work, so that it leaves the view alone. */

@@ -35,7 +35,7 @@ export class History {
   }
 
   private send(event: string, facts: Record<string, unknown> = {}): void {
-    this.hand.flush(); // a move that is still on its way comes first
+    this.hand.lift(); // a move that is still on its way comes first
     this.ctx.send(event, facts);
   }
 

@@ -19,6 +19,7 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   const hand = handOf(String(model.get("key") ?? ""));
   hand.attach(ctx, () => undefined);
   for (const event of ["pointerdown", "keydown", "input", "wheel"]) root.addEventListener(event, () => hand.touch(), { passive: true, capture: true });
+  root.addEventListener("pointerdown", () => hand.lift(), { passive: true, capture: true });
   root.addEventListener("pointermove", (e) => { if (e.buttons) hand.touch(); }, { passive: true, capture: true });
   return () => {
     ctx.stop();

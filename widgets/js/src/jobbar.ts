@@ -4,7 +4,7 @@ import { attrs, h, show, text } from "./dom";
 import { seconds, whole } from "./format";
 import type { JobView } from "./types";
 
-const UNITS: Record<string, string> = { scan: "images", "fine-tune": "steps", times: "shapes" };
+const UNITS: Record<string, string> = { scan: "images", "fine-tune": "steps", times: "shapes", export: "images" };
 
 export class JobBar implements Panel {
   readonly el: HTMLElement;

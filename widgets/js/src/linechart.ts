@@ -1,7 +1,6 @@
 // One quantity against training steps, growing while it is measured.
-import { scaleLinear } from "d3-scale";
-import { line } from "d3-shape";
 import { attrs, h, onResize, s, show, text } from "./dom";
+import { type Scale, line, linear, rounded } from "./scale";
 
 export interface LineChartProps {
   points: [number, number][];
@@ -55,11 +54,11 @@ export class LineChart {
     let [low, high] = some ? [Math.min(...values), Math.max(...values)] : [0, 1];
     if (high - low < 1e-9) [low, high] = low > 0 ? [0, 2 * low] : [low - 0.5, high + 0.5];
     const most = Math.max(1, props.steps, some ? points[points.length - 1][0] : 0);
-    const x = scaleLinear([0, most], [MARGIN.left, this.width - MARGIN.right]);
-    const y = scaleLinear([low, high], [HEIGHT - MARGIN.bottom, MARGIN.top]).nice(5);
+    const x = linear([0, most], [MARGIN.left, this.width - MARGIN.right]);
+    const y = linear(rounded([low, high], 5), [HEIGHT - MARGIN.bottom, MARGIN.top]);
     this.axes(x, y, props.label);
     const at = points.map(([step, v]): [number, number] => [x(step), y(v)]);
-    attrs(this.path, { d: line()(at) ?? "" });
+    attrs(this.path, { d: line(at) });
     this.marks.replaceChildren(...(props.marks ? at.map(([cx, cy]) => s("circle", { cx, cy, r: 3.5 })) : []));
     if (some) {
       const [px, py] = at[at.length - 1];
@@ -72,7 +71,7 @@ export class LineChart {
     text(this.title, some ? `${props.label}: ${points.length} points, last ${props.format(values[values.length - 1])}` : props.empty);
   }
 
-  private axes(x: any, y: any, label: string): void {
+  private axes(x: Scale, y: Scale, label: string): void {
     attrs(this.svg, { width: this.width, viewBox: `0 0 ${this.width} ${HEIGHT}` });
     const [right, bottom] = [this.width - MARGIN.right, HEIGHT - MARGIN.bottom];
     const parts: Node[] = [];
@@ -82,8 +81,7 @@ export class LineChart {
     }
     for (const tick of y.ticks(5)) {
       parts.push(s("line", { x1: MARGIN.left, x2: right, y1: y(tick), y2: y(tick), class: "slim-rule" }));
-      const name = y.tickFormat(5)(tick).replace("-", "\u2212");
-      parts.push(s("text", { x: MARGIN.left - 7, y: y(tick) + 4, "text-anchor": "end" }, name));
+      parts.push(s("text", { x: MARGIN.left - 7, y: y(tick) + 4, "text-anchor": "end" }, y.format(5)(tick)));
     }
     parts.push(
       s("text", { x: (MARGIN.left + right) / 2, y: HEIGHT - 5, "text-anchor": "middle", class: "slim-axis" }, "Training step (batches)"),

@@ -5,12 +5,20 @@ import { KEYS, attrs, h, onResize, s, show, text } from "./dom";
 import { fixed } from "./format";
 import type { Hand } from "./hand";
 import type { Cost, Curve, CurvesView, GraphView, LayerRow } from "./types";
+import { byLayer } from "./unpack";
 
 const AT = 0.5; // the ratio whose drop colours a layer
 const LANE = 30;
 const TOP = 16;
 const STEP = { least: 15, most: 46 };
 
+/** A layer on the map, and what it shows: nothing is touched that did not change. */
+interface Mark {
+  el: SVGGElement;
+  kept: SVGRectElement;
+  height: number;
+  shown: { curve: Curve | undefined; worst: number; ratio: number; selected: boolean } | null;
+}
 interface Node { name: string; kind: string; column: number; lane: number }
 
 /** Columns by the longest way from an input; lanes so that nodes of one column don't cover each other, the longest way straight. */
@@ -45,9 +53,11 @@ export class NetworkMap {
   private nodes: Node[] = [];
   private drawn: GraphView | null = null;
   private rows = new Map<string, LayerRow>();
-  private marks = new Map<string, { el: SVGGElement; fill: SVGRectElement; kept: SVGRectElement; top: number; height: number }>();
+  private marks = new Map<string, Mark>();
   private hovered: string | null = null;
   private step = STEP.most;
+  private seen: CurvesView | null = null;
+  private worst = 1;
 
   constructor(private ctx: Context, private hand: Hand) {
     const box = h("div", { class: "slim-map-scroll", tabindex: -1 }, this.svg);
@@ -63,11 +73,14 @@ export class NetworkMap {
     if (!wiring?.nodes.length) return;
     if (graph !== this.drawn) this.build(graph);
     const curves = this.ctx.get<CurvesView>("curves");
-    const byLayer = new Map((curves.curves ?? []).map((c) => [c.layer, c]));
-    const worst = Math.max(1, ...[...byLayer.values()].map((c) => predictedDrop(c, Math.min(AT, last(c))) ?? 0));
-    for (const [name, mark] of this.marks) this.paint(name, mark, byLayer, worst, graph.cost);
-    this.drawLegend(byLayer.size > 0, worst, curves.unit ?? "");
-    this.drawCaption(byLayer);
+    const known = byLayer(curves);
+    if (curves !== this.seen) {
+      this.seen = curves;
+      this.worst = Math.max(1, ...[...known.values()].map((c) => predictedDrop(c, Math.min(AT, last(c))) ?? 0));
+      this.drawLegend(known.size > 0, this.worst, curves.unit ?? "");
+    }
+    for (const [name, mark] of this.marks) this.paint(name, mark, known, graph.cost);
+    this.drawCaption(known);
   }
 
   private build(graph: GraphView): void {
@@ -125,7 +138,7 @@ export class NetworkMap {
       focus: () => { this.hovered = node.name; this.update(); },
       blur: () => { this.hovered = null; this.update(); },
     }, fill, kept, s("title", {}, label));
-    this.marks.set(node.name, { el, fill, kept, top: frame.y, height });
+    this.marks.set(node.name, { el, kept, height, shown: null });
     return el;
   }
 
@@ -140,21 +153,25 @@ export class NetworkMap {
     e.preventDefault();
   }
 
-  private paint(name: string, mark: { el: SVGGElement; kept: SVGRectElement; height: number }, byLayer: Map<string, Curve>, worst: number, cost: Cost | undefined): void {
+  private paint(name: string, mark: Mark, known: Map<string, Curve>, cost: Cost | undefined): void {
     const row = this.rows.get(name);
     const group = row?.group || name;
     if (!row?.prunable) return;
-    const curve = byLayer.get(group);
+    const [curve, worst] = [known.get(group), this.worst];
+    const now = { curve, worst, ratio: this.hand.ratios[group] ?? 0, selected: group === this.ctx.memory.selected };
+    const was = mark.shown;
+    if (was && was.curve === curve && was.worst === worst && was.ratio === now.ratio && was.selected === now.selected) return;
+    mark.shown = now;
     const drop = curve ? predictedDrop(curve, Math.min(AT, last(curve))) : null;
     const heat = drop === null ? "" : `${Math.round(100 * Math.min(1, Math.max(0, drop / worst)))}%`;
     if (mark.el.style.getPropertyValue("--heat") !== heat) mark.el.style.setProperty("--heat", heat);
     mark.el.classList.toggle("slim-unscanned", drop === null);
-    const ratio = this.hand.ratios[group] ?? 0;
+    const { ratio } = now;
     const at = cost?.groups.indexOf(group) ?? -1;
     const gone = at >= 0 ? 1 - keptWidth(cost!.widths[at], ratio) / cost!.widths[at] : 0;
     attrs(mark.kept, { height: (mark.height * gone).toFixed(1) });
     attrs(mark.el, { "data-ratio": ratio, "data-drop": drop === null ? "" : drop.toFixed(3) });
-    mark.el.classList.toggle("slim-selected", group === this.ctx.memory.selected);
+    mark.el.classList.toggle("slim-selected", now.selected);
   }
 
   private drawLegend(scanned: boolean, worst: number, unit: string): void {
@@ -164,12 +181,12 @@ export class NetworkMap {
     this.legend.replaceChildren(scanned ? h("i", { class: "slim-ramp" }) : "", h("span", {}, words), h("i", { class: "slim-key slim-key-frozen" }), h("span", {}, "frozen"), h("i", { class: "slim-key slim-key-gone" }), h("span", {}, "cut"));
   }
 
-  private drawCaption(byLayer: Map<string, Curve>): void {
+  private drawCaption(known: Map<string, Curve>): void {
     const name = this.hovered ?? this.ctx.memory.selected;
     const row = name ? this.rows.get(name) : undefined;
     if (!name || !row) return text(this.caption, "The network as it runs, left to right. Click a layer to select it in the curves.");
     if (!row.prunable) return text(this.caption, `${name} (${row.type}): ${row.prunable === null ? "follows its input" : `frozen: ${row.reason}`}`);
-    const curve = byLayer.get(row.group || name);
+    const curve = known.get(row.group || name);
     const drop = curve ? `, drop ${fixed(predictedDrop(curve, Math.min(AT, last(curve))) ?? 0, 1)} points at ratio ${Math.min(AT, last(curve))}` : "";
     text(this.caption, `${name} (${row.type})${row.group && row.group !== name ? `, tied to ${row.group}` : ""}${drop}`);
   }

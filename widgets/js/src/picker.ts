@@ -6,10 +6,11 @@ import { CurvesPlot } from "./curves";
 import { h } from "./dom";
 import { type Hand, handOf } from "./hand";
 import { History } from "./history";
-import { bytes, count, fixed, ms, removed } from "./format";
+import { latency } from "./latency";
 import { NetworkMap } from "./map";
 import { LayerStrip } from "./strip";
-import type { CurvesView, GraphView, PickedView, PreviewView, SettingsView } from "./types";
+import { type Timed, Totals } from "./totals";
+import type { Cost, CurvesView, GraphView, PickedView, SettingsView, TimesView } from "./types";
 
 export class Picker implements Panel {
   readonly el: HTMLElement;
@@ -17,7 +18,9 @@ export class Picker implements Panel {
   private frame = 0;
   private plot: CurvesPlot;
   private strip: LayerStrip;
-  private totals = h("div", { class: "slim-totals", role: "group", "aria-label": "Prediction for these ratios" });
+  private totals = new Totals();
+  /** What the network costs with nothing pruned. */
+  private whole: { cost: Cost; times: TimesView; all: Timed } | null = null;
   private uniform = h("input", { type: "number", min: 0, max: 0.95, step: 0.05, value: 0.5, "data-key": "uniform" });
   private drop = h("input", { type: "number", min: 0, max: 100, step: 0.5, value: 1, "data-key": "drop" });
   private dropButton: HTMLButtonElement;
@@ -44,11 +47,11 @@ export class Picker implements Panel {
       button("Clear", "clear", "Prune nothing: all ratios back to 0", () => this.preset("clear", 0)));
     const history = new History(ctx, this.hand);
     if (whole) this.map = new NetworkMap(ctx, this.hand);
-    if (whole) this.budget = new Budget(ctx, () => this.hand.flush());
-    this.el = h("div", { class: "slim-picker" }, presets, this.budget?.el ?? "", history.el, h("div", { class: "slim-two" }, this.plot.el, this.strip.el), this.totals, this.map?.el ?? "");
+    if (whole) this.budget = new Budget(ctx, () => this.hand.lift());
+    this.el = h("div", { class: "slim-picker" }, presets, this.budget?.el ?? "", history.el, h("div", { class: "slim-two" }, this.plot.el, this.strip.el), this.totals.el, this.map?.el ?? "");
     // Before a slider gets the key, which keeps all keys to itself.
     this.el.addEventListener("keydown", (e) => history.key(e), { capture: true });
-    ctx.watch(["curves", "graph"], () => this.draw());
+    ctx.watch(["curves", "graph", "times"], () => this.draw());
     ctx.watch(["picked"], () => { this.hand.adopt(); this.draw(); });
     ctx.watch(["settings"], () => this.settings());
   }
@@ -60,7 +63,7 @@ export class Picker implements Panel {
   }
 
   private preset(event: string, value: number): void {
-    this.hand.flush();
+    this.hand.lift();
     this.ctx.send(event, { value });
   }
 
@@ -79,40 +82,17 @@ export class Picker implements Panel {
     this.strip.update(cost, curves, this.hand.ratios, memory.selected);
     this.map?.update();
     this.dropButton.disabled = !curves.curves?.length;
-    if (cost) this.drawTotals(predict(cost, this.hand.ratios, curves), predict(cost, {}, curves));
-  }
-
-  private drawTotals(now: Prediction, before: Prediction): void {
-    const preview = this.ctx.get<PickedView>("picked").preview;
-    const fresh = this.hand.seq === this.hand.confirmed && !!preview;
-    const agrees = fresh && same(now, preview!);
-    const cell = (name: string, was: number, is: number, form: (x: number) => string) =>
-      h("span", { class: "slim-total", "data-total": name.toLowerCase(), "data-value": is }, h("b", {}, name),
-        h("span", {}, was === is ? form(is) : `${form(was)} → ${form(is)}`), h("em", {}, was === is ? "" : removed(was, is)));
+    if (!cost) return;
+    const times = this.ctx.get<TimesView>("times");
+    const timed = (one: Prediction): Timed => ({ ...one, latency: latency(times, cost.groups, one.kept) });
+    if (!this.whole || this.whole.cost !== cost || this.whole.times !== times) this.whole = { cost, times, all: timed(predict(cost, {}, {})) };
+    const now = timed(predict(cost, this.hand.ratios, curves));
+    const { all } = this.whole;
     const share = (was: number, is: number) => (was > 0 ? 1 - is / was : 0);
-    const time = preview?.latency ?? null;
-    this.budget?.mark({ macs: share(before.macs, now.macs), bytes: share(before.bytes, now.bytes), latency: fresh && time !== null ? preview!.latency_removed ?? null : null });
-    const drop = now.drop === null ? "scan first" : `${fixed(now.drop, 1)} points`;
-    const left = now.unmeasured ? ` (${now.unmeasured} picked layers not scanned)` : "";
-    this.totals.replaceChildren(
-      cell("MACs", before.macs, now.macs, count),
-      cell("Parameters", before.params, now.params, count),
-      cell("Bytes", before.bytes, now.bytes, bytes),
-      // The browser has no table of times: the kernel's answer is awaited.
-      time === null ? "" : h("span", { class: "slim-total", "data-total": "latency", "data-value": fresh ? time : "", title: "Predicted from the measured times of the layers" },
-        h("b", {}, "Latency"), h("span", {}, fresh ? ms(time) : "…"), h("em", {}, fresh && preview!.latency_removed ? `${fixed(-100 * preview!.latency_removed, 0)} %` : "")),
-      h("span", { class: "slim-total", "data-total": "drop", "data-value": now.drop ?? "", title: "Predicted from the drops of the single layers: an estimate, before fine-tuning" },
-        h("b", {}, "Predicted drop"), h("span", {}, drop + left)),
-      h("span", { class: "slim-confirmed", "data-confirmed": agrees ? "yes" : fresh ? "no" : "waiting",
-        title: agrees ? "The kernel computed the same numbers" : "Computed in the browser" },
-        agrees ? "✓ confirmed" : fresh ? `kernel: ${count(preview!.macs)} MACs, ${bytes(preview!.bytes)}` : "…"),
-    );
+    const quicker = now.latency === null || all.latency === null ? null : share(all.latency, now.latency);
+    this.budget?.mark({ macs: share(all.macs, now.macs), bytes: share(all.bytes, now.bytes), latency: quicker });
+    this.totals.update(now, all, this.ctx.get<PickedView>("picked").preview ?? null, this.hand.seq === this.hand.confirmed);
   }
-}
-
-function same(now: Prediction, kernel: PreviewView): boolean {
-  const drop = now.drop === null || kernel.drop === null || Math.abs(now.drop - kernel.drop) < 1e-6;
-  return now.macs === kernel.macs && now.params === kernel.params && now.bytes === kernel.bytes && drop;
 }
 
 /** The curves alone, with nothing to change. */

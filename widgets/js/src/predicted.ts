@@ -1,7 +1,7 @@
 // Predicted against measured: was the sum of the curves right about the network that was cut?
-import { scaleLinear } from "d3-scale";
 import { attrs, h, onResize, s, show, text } from "./dom";
 import { fixed } from "./format";
+import { type Scale, linear } from "./scale";
 import { placeLabels } from "./scatter";
 import type { ComparisonView, TrialRow } from "./types";
 
@@ -42,8 +42,8 @@ export class Predicted {
     for (const part of [this.equal, this.marks, this.labels]) show(part, rows.length > 0);
     const ends = rows.flatMap((r) => [r.predicted, r.cut_drop]);
     const [low, high] = [Math.min(0, ...ends), Math.max(1, ...ends)];
-    const x = scaleLinear([low, high + 0.06 * (high - low)], [MARGIN.left, this.width - MARGIN.right]);
-    const y = scaleLinear([low, high + 0.06 * (high - low)], [HEIGHT - MARGIN.bottom, MARGIN.top]);
+    const x = linear([low, high + 0.06 * (high - low)], [MARGIN.left, this.width - MARGIN.right]);
+    const y = linear([low, high + 0.06 * (high - low)], [HEIGHT - MARGIN.bottom, MARGIN.top]);
     this.axes(x, y);
     attrs(this.equal, { x1: x(low), y1: y(low), x2: x(high), y2: y(high) });
     const at = rows.map((r) => ({ x: x(r.predicted), y: y(r.cut_drop), text: r.name }));
@@ -55,12 +55,12 @@ export class Predicted {
     text(this.title, `Measured against predicted drop of ${rows.length} pruned models: ${rows.map((r) => `${r.name} ${fixed(r.predicted, 1)} predicted, ${fixed(r.cut_drop, 1)} measured`).join("; ")}`);
   }
 
-  private axes(x: any, y: any): void {
+  private axes(x: Scale, y: Scale): void {
     const [right, bottom] = [this.width - MARGIN.right, HEIGHT - MARGIN.bottom];
-    const parts: Node[] = x.ticks(Math.max(3, Math.floor(this.width / 110))).map((tick: number) => s("text", { x: x(tick), y: bottom + 17, "text-anchor": "middle" }, x.tickFormat(6)(tick).replace("-", "\u2212")));
+    const parts: Node[] = x.ticks(Math.max(3, Math.floor(this.width / 110))).map((tick: number) => s("text", { x: x(tick), y: bottom + 17, "text-anchor": "middle" }, x.format(6)(tick)));
     for (const tick of y.ticks(5)) {
       parts.push(s("line", { x1: MARGIN.left, x2: right, y1: y(tick), y2: y(tick), class: "slim-rule" }));
-      parts.push(s("text", { x: MARGIN.left - 7, y: y(tick) + 4, "text-anchor": "end" }, y.tickFormat(5)(tick).replace("-", "\u2212")));
+      parts.push(s("text", { x: MARGIN.left - 7, y: y(tick) + 4, "text-anchor": "end" }, y.format(5)(tick)));
     }
     parts.push(
       s("text", { x: (MARGIN.left + right) / 2, y: HEIGHT - 6, "text-anchor": "middle", class: "slim-axis" }, "Predicted drop (points)"),

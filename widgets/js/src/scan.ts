@@ -1,8 +1,8 @@
 // What is to be scanned, the buttons that start and continue it, and what is known so far.
 import { type Context, type Panel, button, field, setInput } from "./context";
-import { h, show, text } from "./dom";
+import { h, text } from "./dom";
 import { score, whole } from "./format";
-import type { CurvesView, GraphView, OfferView, SettingsView } from "./types";
+import type { CurvesView, GraphView, SettingsView } from "./types";
 
 const GRIDS = ["0.1:0.9:0.1", "0.2:0.8:0.2", "0.1:0.9:0.2", "0.3, 0.5, 0.7", "0.5"];
 
@@ -29,8 +29,6 @@ export class ScanControls implements Panel {
   private note = h("span", { class: "slim-note slim-scan-note" });
   private scan: HTMLButtonElement;
   private resume: HTMLButtonElement;
-  private offered = h("span", {});
-  private offer: HTMLElement;
 
   constructor(private ctx: Context) {
     this.scan = button("Scan", "scan", "Measure every layer at every ratio; earlier scans stay on the disk", () => this.start("scan"), true);
@@ -44,21 +42,8 @@ export class ScanControls implements Panel {
     this.el = h("div", { class: "slim-scan" },
       h("div", { class: "slim-controls", role: "group", "aria-label": "Sensitivity scan" },
         field("Images", this.images), field("Ratios", this.ratios), grids, field("Criterion", this.criterion), this.scan, this.resume, this.note));
-    this.offer = h("div", { class: "slim-controls slim-offer", role: "group", "aria-label": "A scan on the disk", hidden: true }, this.offered,
-      button("Use it", "use_scan", "Take this scan; Resume measures what it left out", () => ctx.send("use_scan"), true),
-      button("Not now", "leave_scan", "Don\u2019t offer it; its file stays", () => ctx.send("leave_scan")));
-    this.el.prepend(this.offer);
-    ctx.watch(["offer", "job"], () => this.drawOffer());
     ctx.watch(["settings"], () => this.settings());
     ctx.watch(["job", "curves", "graph"], () => this.enable());
-  }
-
-  private drawOffer(): void {
-    const { when, measured = 0, planned = 0, complete, images = 0, criterion = "" } = this.ctx.get<OfferView>("offer");
-    show(this.offer, when !== undefined && !this.ctx.busy);
-    if (when === undefined) return;
-    const date = new Date(1000 * when).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
-    text(this.offered, `A scan of this network is on the disk, from ${date}: ${whole(measured)} of ${whole(planned)} cells${complete ? "" : ", not finished"}, ${whole(images)} images, ${criterion.replace(/_/g, " ")}.`);
   }
 
   private values(): Record<string, unknown> {

@@ -1,8 +1,7 @@
 // Accuracy against what it costs: one mark a trial, the Pareto front as a line.
-import { scaleLinear } from "d3-scale";
-import { curveStepAfter, line } from "d3-shape";
 import { KEYS, attrs, h, onResize, s, show, text } from "./dom";
 import { bytes, capital, count, metricLabel, ms, score } from "./format";
+import { type Scale, linear, steps } from "./scale";
 import type { ComparisonView, TrialRow } from "./types";
 
 export type Axis = "macs" | "bytes" | "params" | "latency";
@@ -112,25 +111,25 @@ export class Scatter {
     const scores = rows.map((r) => r.score);
     const spread = Math.max(...scores) - Math.min(...scores) || 1;
     const most = Math.max(...rows.map((r) => (this.axis === "latency" ? r.latency_high ?? cost(r) : cost(r))));
-    const x = scaleLinear([0, most * 1.08], [MARGIN.left, this.width - MARGIN.right]);
-    const y = scaleLinear([Math.min(...scores) - 0.12 * spread, Math.max(...scores) + 0.12 * spread],
+    const x = linear([0, most * 1.08], [MARGIN.left, this.width - MARGIN.right]);
+    const y = linear([Math.min(...scores) - 0.12 * spread, Math.max(...scores) + 0.12 * spread],
       [HEIGHT - MARGIN.bottom, MARGIN.top]);
     this.axes(x, y);
     const falls = this.view.metric !== "loss";
     const pareto = rows.filter((r) => !rows.some((o) => o !== r && cost(o) <= cost(r) &&
       (falls ? o.score >= r.score : o.score <= r.score) && (cost(o) < cost(r) || o.score !== r.score)));
     pareto.sort((a, b) => cost(a) - cost(b));
-    const step = line<TrialRow>().x((r) => x(cost(r))).y((r) => y(r.score)).curve(curveStepAfter);
-    attrs(this.front, { d: pareto.length > 1 ? step(pareto) ?? "" : "" });
+    const front = pareto.map((r): [number, number] => [x(cost(r)), y(r.score)]);
+    attrs(this.front, { d: front.length > 1 ? steps(front) : "" });
     this.drawMarks(rows, pareto, x, y, cost);
     text(this.title, `${capital(metricLabel(this.view.metric, this.view.unit))} against ${AXES[this.axis].label}: ${rows.length} models`);
   }
 
-  private drawMarks(rows: TrialRow[], pareto: TrialRow[], x: any, y: any, cost: (r: TrialRow) => number): void {
+  private drawMarks(rows: TrialRow[], pareto: TrialRow[], x: Scale, y: Scale, cost: (r: TrialRow) => number): void {
     const at = rows.map((r) => ({ x: x(cost(r)), y: y(r.score), text: r.name }));
     this.at = new Map(at.map((m) => [m.text, [m.x, m.y]]));
     this.whiskers.replaceChildren(...(this.axis === "latency" ? rows : []).filter((r) => r.latency_low !== null).map((r) =>
-      s("line", { x1: x(r.latency_low), x2: x(r.latency_high), y1: y(r.score), y2: y(r.score) })));
+      s("line", { x1: x(r.latency_low!), x2: x(r.latency_high!), y1: y(r.score), y2: y(r.score) })));
     this.marks.replaceChildren(...rows.map((r, i) => {
       const kind = `slim-trial${pareto.includes(r) ? " slim-pareto" : ""}${r.name === this.chosen ? " slim-chosen" : ""}${this.brushed.includes(r.name) ? " slim-brushed" : ""}`;
       const pick = () => { this.choose(r.name); this.select([r.name]); };
@@ -144,7 +143,7 @@ export class Scatter {
     this.labels.replaceChildren(...rows.map((r, i) => s("text", { x: spots[i].x, y: spots[i].y }, r.name)));
   }
 
-  private axes(x: any, y: any): void {
+  private axes(x: Scale, y: Scale): void {
     attrs(this.svg, { width: this.width, viewBox: `0 0 ${this.width} ${HEIGHT}` });
     const [right, bottom] = [this.width - MARGIN.right, HEIGHT - MARGIN.bottom];
     const { format, label } = AXES[this.axis];
@@ -152,7 +151,7 @@ export class Scatter {
       s("text", { x: x(tick), y: bottom + 17, "text-anchor": "middle" }, tick === 0 ? "0" : format(tick)));
     for (const tick of y.ticks(5)) {
       parts.push(s("line", { x1: MARGIN.left, x2: right, y1: y(tick), y2: y(tick), class: "slim-rule" }));
-      parts.push(s("text", { x: MARGIN.left - 7, y: y(tick) + 4, "text-anchor": "end" }, y.tickFormat(5)(tick)));
+      parts.push(s("text", { x: MARGIN.left - 7, y: y(tick) + 4, "text-anchor": "end" }, y.format(5)(tick)));
     }
     parts.push(
       s("text", { x: (MARGIN.left + right) / 2, y: HEIGHT - 6, "text-anchor": "middle", class: "slim-axis" }, label),

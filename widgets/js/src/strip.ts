@@ -5,6 +5,7 @@ import { COARSE, FINE, keyRatio, snap } from "./curves";
 import { KEYS, attrs, h, text } from "./dom";
 import { fixed } from "./format";
 import type { Cost, Curve, CurvesView } from "./types";
+import { byLayer } from "./unpack";
 
 interface Row {
   el: HTMLElement;
@@ -27,21 +28,17 @@ export class LayerStrip {
   readonly el = h("div", { class: "slim-strip", role: "group", "aria-label": "Pruning ratio of each layer" });
   private rows = new Map<string, Row>();
   private cost: Cost | undefined;
-  private curves: CurvesView = {};
-  private byLayer = new Map<string, Curve>();
   private scrolled: string | null = null;
 
   constructor(private events: StripEvents) {}
 
   update(cost: Cost | undefined, curves: CurvesView, ratios: Record<string, number>, selected: string | null): void {
     if (cost !== this.cost) this.build(cost);
-    if (curves !== this.curves) this.byLayer = new Map((curves.curves ?? []).map((c) => [c.layer, c]));
-    this.curves = curves;
-    const { byLayer } = this;
+    const known = byLayer(curves);
     const most = Math.max(0.9, ...(curves.ratios ?? []));
     for (const [layer, row] of this.rows) {
       const ratio = ratios[layer] ?? 0;
-      const now = { ratio, most, curve: byLayer.get(layer), selected: layer === selected };
+      const now = { ratio, most, curve: known.get(layer), selected: layer === selected };
       const was = row.shown;
       if (was && was.ratio === ratio && was.most === most && was.curve === now.curve && was.selected === now.selected) continue;
       row.shown = now;

@@ -35,13 +35,12 @@ export interface GraphView {
   totals?: { macs: number; params: number; bytes: number; macs_share: number; params_share: number };
 }
 
-/** One measured cell: ratio, metric, ends of its interval, drop in points. */
+/** One measured cell: ratio, metric, ends of its interval. Python sends the four as a list. */
 export interface Point {
   ratio: number;
   value: number;
   low: number;
   high: number;
-  drop: number;
 }
 
 export interface Curve {
@@ -63,6 +62,8 @@ export interface CurvesView {
   seen?: number;
   planned?: number;
   ratios?: number[];
+  /** Bits of a layer's weights at each ratio, where a scan was one of bits. */
+  bits?: number[];
   layers?: string[];
   curves?: Curve[];
 }
@@ -84,6 +85,24 @@ export interface BudgetView {
   times?: { runtime: string; batch: number; threads: number; whole: number; error: number | null; warning: string } | null;
 }
 
+/** Milliseconds of a layer by its two widths, which are a constant and multiples of groups' channels. */
+export interface TimeLayer {
+  inputs: [number, [number, number][]];
+  outputs: [number, [number, number][]];
+  read: number[];
+  made: number[];
+  ms: number[][];
+}
+
+/** The measured times; empty before. */
+export interface TimesView {
+  layers?: TimeLayer[];
+  /** Groups with their channels before pruning, in the order of the numbers in `layers`. */
+  groups?: [string, number][];
+  base?: number;
+  factor?: number;
+}
+
 export interface PickedView {
   ratios?: Record<string, number>;
   name?: string;
@@ -102,9 +121,12 @@ export interface PicksView {
   snapshots?: { name: string; macs: number; drop: number | null }[];
 }
 
-/** A scan that an earlier kernel left on the disk; empty without. */
+/** What an earlier kernel left on the disk: a scan, or ratios and models, or all; empty without. */
 export interface OfferView {
   when?: number;
+  models?: string[];
+  picked?: number;
+  snapshots?: number;
   measured?: number;
   planned?: number;
   complete?: boolean;
@@ -239,6 +261,25 @@ export interface ComparisonView {
   /** Images that the latency is the time of. */
   batch?: number;
   rows?: TrialRow[];
+}
+
+/** A file for a runtime, compared with its model; differences are shares of an image's largest output. */
+export interface ExportRow {
+  name: string;
+  format: string;
+  bytes: number;
+  share: number;
+  images: number;
+  largest: number;
+  unit: string;
+  model: number;
+  file: number;
+  times: { runtime: string; ms: number }[];
+}
+
+export interface ExportsView {
+  formats?: { name: string; quantized: boolean }[];
+  rows?: ExportRow[];
 }
 
 export interface TitleView {

@@ -5,6 +5,7 @@ import { KEYS, h, show, text } from "./dom";
 import { bytes, count } from "./format";
 import { JobBar } from "./jobbar";
 import { Layers } from "./layers";
+import { Offer } from "./offer";
 import { CurvesOnly, Picker } from "./picker";
 import { Quantize } from "./quantize";
 import { FineTune, RunCharts } from "./run";
@@ -90,7 +91,7 @@ export function workbench(ctx: Context): HTMLElement {
   ctx.watch(["curves", "candidates", "comparison"], () => all.forEach((step, i) => text(tabs[i].querySelector("small")!, step.note())));
   return h("div", { class: "slim-workbench" }, header(ctx),
     h("div", { class: "slim-tabs", role: "tablist", "aria-label": "Steps" }, ...tabs),
-    new JobBar(ctx).el, ...all.map((step) => step.panel));
+    new JobBar(ctx).el, new Offer(ctx).el, ...all.map((step) => step.panel));
 }
 
 export const KINDS: Record<string, (ctx: Context) => HTMLElement> = {

@@ -2,12 +2,22 @@
 import { Context } from "../src/context";
 import type { CurvesView, GraphView } from "../src/types";
 
+/** The curves as a kernel sends them; the same object for the same value. */
+const sent = new WeakMap<object, object>();
+export function packed(value: any): any {
+  if (!value.curves) return value;
+  const curves = value.curves.map((c: any) => ({ ...c, points: c.points.map((p: any) => [p.ratio, p.value, p.low, p.high]) }));
+  if (!sent.has(value)) sent.set(value, { ...value, curves });
+  return sent.get(value);
+}
+
 export class FakeModel {
   sent: any[] = [];
   private listeners = new Map<string, Set<() => void>>();
   constructor(private traits: Record<string, unknown>) {}
   get(key: string) {
-    return this.traits[key];
+    const value = this.traits[key];
+    return key === "curves_view" && value ? packed(value) : value;
   }
   set(key: string, value: unknown) {
     this.traits[key] = value;
@@ -54,7 +64,7 @@ export const GRAPH: GraphView = {
   totals: { macs: 1200, params: 152, bytes: 608, macs_share: 1, params_share: 0.9 },
 };
 
-const point = (ratio: number, value: number) => ({ ratio, value, low: value - 1, high: value + 1, drop: 90 - value });
+const point = (ratio: number, value: number) => ({ ratio, value, low: value - 1, high: value + 1 });
 export const CURVES: CurvesView = {
   metric: "top1", unit: "%", baseline: 90, criterion: "l1_norm", images: 100, complete: false, measured: 3, planned: 4,
   ratios: [0.25, 0.5], layers: ["a", "b"],

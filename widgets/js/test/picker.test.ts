@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { keyRatio, snap } from "../src/curves";
+import { CurvesPlot, keyRatio, snap } from "../src/curves";
 import { Picker } from "../src/picker";
 import { Context } from "../src/context";
 import slim from "../src/index";
@@ -91,6 +91,26 @@ describe("a hand", () => {
     expect(shown(right, "b")).toBe("0.25");
   });
 
+  it("makes one stroke of the keys on a layer, and begins another with each press of the pointer", () => {
+    const { model } = context({ key: "strokes", kind: "picker", ...traits });
+    const el = document.createElement("div");
+    const stop = slim.render({ model, el });
+    const slider = (layer: string) => el.querySelector<HTMLInputElement>(`[data-layer="${layer}"] input`)!;
+    const press = (layer: string) => {
+      key(slider(layer), "ArrowRight");
+      vi.advanceTimersByTime(5000); // no clock ends a stroke
+    };
+    press("a");
+    press("a");
+    slider("a").dispatchEvent(new MouseEvent("pointerdown", { bubbles: true }));
+    press("a");
+    press("b");
+    const strokes = model.sent.filter((m) => m.event === "ratios").map((m) => m.stroke);
+    expect(strokes[1]).toBe(strokes[0]);
+    expect(new Set(strokes).size).toBe(3);
+    stop();
+  });
+
   it("tells the kernel that it is at work, not more than twice a second", () => {
     const { model } = context({ key: "touch", kind: "picker", ...traits });
     const el = document.createElement("div");
@@ -114,7 +134,6 @@ describe("the ratio picker", () => {
     expect(row("a").textContent).toContain("10 → 5");
     expect(total("macs").dataset.value).toBe("600");
     expect(total("drop").textContent).toContain("10.0 points");
-    expect(model.sent).toEqual([]);
     vi.advanceTimersByTime(100);
     expect(model.sent).toHaveLength(1);
     expect(model.sent[0]).toMatchObject({ event: "ratios", ratios: { a: 0.5 }, seq: 1 });
@@ -128,6 +147,21 @@ describe("the ratio picker", () => {
     }
     vi.advanceTimersByTime(100);
     expect(model.sent.map((m) => [m.ratios.a, m.seq])).toEqual([[0.3, 3]]);
+  });
+
+  it("tells a first move at once and the moves after it now and then", () => {
+    const { model, slider } = picker();
+    const go = (value: number) => {
+      slider("a").value = String(value);
+      slider("a").dispatchEvent(new Event("input"));
+      vi.advanceTimersByTime(16);
+    };
+    go(0.1);
+    expect(model.sent.map((m) => m.ratios.a)).toEqual([0.1]);
+    for (const value of [0.2, 0.3, 0.4, 0.45]) go(value);
+    expect(model.sent).toHaveLength(1);
+    vi.advanceTimersByTime(80);
+    expect(model.sent.map((m) => m.ratios.a)).toEqual([0.1, 0.45]);
   });
 
   it("never mixes moves of two layers in one message", () => {
@@ -300,5 +334,24 @@ describe("the ratio picker", () => {
     expect(panel.el.querySelector('.slim-curve[data-layer="a"]')!.getAttribute("data-points")).toBe("2");
     model.set("curves_view", {});
     expect(panel.el.querySelectorAll(".slim-curve")).toHaveLength(0);
+  });
+});
+
+describe("the curves of a scan of bits", () => {
+  const plot = (bits?: number[]) => {
+    const curves = new CurvesPlot({ select: () => undefined }, "nothing");
+    curves.update({ ...CURVES, ratios: [0.75, 0.875], bits }, {}, "a");
+    return curves.el;
+  };
+
+  it("name bits where those of pruning name ratios", () => {
+    const [bits, ratios] = [plot([8, 4]), plot()];
+    const axis = (el: HTMLElement) => [...el.querySelectorAll('.slim-grid text[text-anchor="middle"]')].map((t) => t.textContent);
+    expect(axis(bits).slice(0, 3)).toEqual(["32", "8", "4"]);
+    expect(axis(bits)).toContain("Bits of a layer's weights");
+    expect(axis(ratios)).toContain("Pruning ratio (share of a layer's channels removed)");
+    expect(bits.querySelector("title")!.textContent).toContain("against bits of the weights");
+    expect(bits.querySelector(".slim-caption")!.textContent).toContain("2 grids measured");
+    expect(ratios.querySelector(".slim-caption")!.textContent).toContain("2 ratios measured");
   });
 });

@@ -7,7 +7,7 @@ out from the student's own scan, graph or task, so that it holds whatever was ch
 from slimlab_widgets.teaching.combining import check_losses, check_merged, check_recipe
 from slimlab_widgets.teaching.grids import check_bits, check_on_grid
 from slimlab_widgets.teaching.own import check_prunable, check_task
-from slimlab_widgets.teaching.picks import check_pick
+from slimlab_widgets.teaching.picks import check_models, check_pick
 from slimlab_widgets.teaching.scans import check_clear_layers, check_images
 from slimlab_widgets.teaching.verdict import Verdict
 
@@ -18,6 +18,7 @@ __all__ = [
     "check_images",
     "check_losses",
     "check_merged",
+    "check_models",
     "check_on_grid",
     "check_pick",
     "check_prunable",

@@ -1,4 +1,4 @@
-"""Checks of lesson 03: ratios against a budget and against another pick. Changes no model."""
+"""Checks of lessons 01 and 03: measured models, and ratios against others. Changes no model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,46 @@ from slimlab.errors import SlimLabError
 from slimlab_widgets.teaching.verdict import Verdict
 
 if TYPE_CHECKING:
-    from slimlab import Graph, Sensitivity
+    from slimlab import Comparison, Graph, Sensitivity
+
+
+def check_models(answer: Comparison | None, *, macs: float, drop: float) -> Verdict:
+    """Check that one of the models that were compared is small and still accurate.
+
+    Parameters
+    ----------
+    answer
+        Such as `bench.comparison`, with the unpruned model first; None while nothing was compared.
+    macs
+        Share of the MACs to remove, 0 to 1.
+    drop
+        Points that may be lost against the unpruned model.
+
+    Examples
+    --------
+    >>> import slimlab as sl
+    >>> from slimlab_widgets import teaching
+    >>> task = sl.load_task("digits")
+    >>> model = sl.load_model("vgg", task)
+    >>> trial = sl.measure_trial("baseline", model, task, latency=False)
+    >>> teaching.check_models(sl.compare([trial]), macs=0.5, drop=2.0)
+    … Not answered yet. Prune a model or two, and press Compare in step 5.
+    """
+    if answer is None or len(answer.trials) < 2:
+        return Verdict("open", "Prune a model or two, and press Compare in step 5.")
+    table = answer.to_frame()
+    rows = table.iloc[1:].assign(removed=1 - table["macs"] / table["macs"].iloc[0])
+    small = rows[rows["removed"] >= macs]
+    if small.empty:
+        most = rows.loc[rows["removed"].idxmax()]
+        words = f"'{most['name']}' removes {most['removed']:.0%} of the MACs, the most of yours; "
+        return Verdict("wrong", f"{words}{macs:.0%} are asked for.")
+    best = small.loc[small["drop"].idxmin()]
+    found = f"'{best['name']}' removes {best['removed']:.0%} and loses {best['drop']:.1f} points."
+    if best["drop"] > drop:
+        hint = "Was it fine-tuned long enough, and were the right layers spared?"
+        return Verdict("wrong", f"{found} {drop:g} are allowed. {hint}")
+    return Verdict("right", found)
 
 
 def check_pick(
