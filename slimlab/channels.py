@@ -63,7 +63,7 @@ class Channels:
         self.guessed = False  # a number was taken for another tensor's size
         self.sizes: dict[str, HeldSize] = {}
         self._places = Places(program)
-        self._heads = heads
+        self.remembered = heads
         self._count = 0
         self._starts: list[int] = []
         self._order: list[Axis | None] = []
@@ -204,7 +204,8 @@ class Channels:
             return
         self.guessed = True
         part = "-".join(map(str, numbers))
-        self.assume(op, atoms, reason, part=part)
+        counted = atoms if len(atoms) in numbers else atoms[:0]
+        self.assume(op, atoms, reason, part=part, counted=counted)
 
     def assume(
         self,
@@ -214,6 +215,7 @@ class Channels:
         size: int | None = None,
         *,
         part: str = "",
+        counted: Atoms | None = None,
     ) -> None:
         """Allow channels to go unless the forward turns out to have a size written into it.
 
@@ -229,13 +231,16 @@ class Channels:
             The number, if known: when the line of code holds it, no trial is needed.
         part
             Tells assumptions of one line apart.
+        counted
+            Channels of which the size is the number; all of them when left out.
         """
         if atoms is None or not atoms.size:
             return
         line, _ = op.source
         key = f"{op.short} {line} {re.sub(r'_[0-9]+', '', op.where)}{part}"
         place = f" ({line})" if line else ""
-        self.assumptions.append(Assumption(key, atoms, f"{reason}{place}"))
+        number = atoms if counted is None else counted
+        self.assumptions.append(Assumption(key, atoms, f"{reason}{place}", number))
         # Small numbers stand in many lines by chance, as factors and axes.
         if size is not None and size >= 16 and self.is_written(op, [size]):
             self.written.add(key)
@@ -245,29 +250,10 @@ class Channels:
         _, code = op.source
         return any(str(number) in re.findall(r"\d+", code) for number in numbers)
 
-    def heads_of(self, along: Atoms, sizes: Sequence[int]) -> tuple[int, tuple[str, ...]] | None:
-        """Which of these axes are the heads of the attention that channels belong to.
-
-        Gives the axis and the attributes of a layer that hold its length, if a layer around the one
-        that makes the channels says how many heads it has.
-        """
-        own = self._maker(along) if self._heads else None
-        layer = "" if own is None else own.parameter.rpartition(".")[0]
-        while own is not None and layer not in self._heads:
-            if not layer:
-                return None
-            layer = layer.rpartition(".")[0]
-        for n, size in enumerate(sizes) if own is not None else ():
-            counts = self._heads[layer].items()
-            names = [name for name, count in counts if count == size and "head" in name.lower()]
-            if names:
-                return n, tuple(f"{layer}.{name}" if layer else name for name in names)
-        return None
-
     def remembering(self, layer: str, attribute: str) -> list[str]:
         """Where a layer, and those in it, remember a number by this name."""
-        inside = [name for name in self._heads if name == layer or name.startswith(f"{layer}.")]
-        where = [name for name in inside if attribute in self._heads[name]]
+        inside = [name for name in self.remembered if name == layer or name.startswith(f"{layer}.")]
+        where = [name for name in inside if attribute in self.remembered[name]]
         return [f"{name}.{attribute}" if name else attribute for name in where]
 
     def holds(self, paths: Sequence[str], atoms: Atoms) -> None:
@@ -299,11 +285,11 @@ class Channels:
         if value.parameter is not None:
             return Axis(value.parameter, axis)
         along = self.labels(value)[axis]
-        return None if along is None else self._maker(along)
+        return None if along is None else self.maker(along)
 
-    def _maker(self, along: Atoms) -> Axis | None:
+    def maker(self, along: Atoms) -> Axis | None:
         """The axis of a parameter that these atoms come from."""
-        if not self._starts or along.min() < 0:
+        if not self._starts or not along.size or along.min() < 0:
             return None
         return self._order[bisect_right(self._starts, int(along[0])) - 1]
 
@@ -320,7 +306,12 @@ class Channels:
 
     # ---- the solution ----------------------------------------------------------------------
 
-    def solve(self, wrong: Collection[str] = (), kept: Mapping[str, Atoms] = _NONE) -> Solution:
+    def solve(
+        self,
+        wrong: Collection[str] = (),
+        kept: Mapping[str, Atoms] = _NONE,
+        sizes: Sequence[HeldSize] = (),
+    ) -> Solution:
         """Find which atoms go together and which of them must stay.
 
         Parameters
@@ -329,17 +320,27 @@ class Channels:
             Keys of assumptions that don't hold.
         kept
             Reasons for atoms that must stay besides.
+        sizes
+            Numbers that layers remember and that are to shrink, besides those that rules named.
         """
         frozen = [*self._frozen, *((atoms, why) for why, atoms in kept.items())]
+        held = dict(self.sizes)
+        ties = [(held.setdefault(size.path, size).atoms, size.atoms) for size in sizes]
+        frozen += [
+            (x[y < 0], "a layer remembers its size") for a, b in ties for x, y in ((a, b), (b, a))
+        ]
         frozen += [(a.atoms, a.reason) for a in self.assumptions if a.key in wrong]
-        edges = [(a[keep], b[keep]) for a, b in self._edges for keep in [(a >= 0) & (b >= 0)]]
+        edges = [
+            (a[keep], b[keep]) for a, b in [*self._edges, *ties] for keep in [(a >= 0) & (b >= 0)]
+        ]
         rows = np.concatenate([a for a, _ in edges] or [np.empty(0, np.int64)])
         columns = np.concatenate([b for _, b in edges] or [np.empty(0, np.int64)])
-        ties = coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), shape=(self._count,) * 2)
-        count, component = connected_components(ties, directed=False)
+        tied = coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), shape=(self._count,) * 2)
+        count, component = connected_components(tied, directed=False)
         reason = np.full(count, -1, np.int64)
         reasons = list(dict.fromkeys(why for _, why in frozen))
         number = {why: n for n, why in enumerate(reasons)}
         for atoms, why in reversed(frozen):  # the first reason given is the one kept
             reason[component[atoms[atoms >= 0]]] = number[why]
-        return Solution(component.astype(np.int64), reason, tuple(reasons))
+        sizes = tuple(held.values())
+        return Solution(component.astype(np.int64), reason, tuple(reasons), sizes)

@@ -32,11 +32,14 @@ class Assumption:
         What is frozen when the assumption is wrong.
     reason
         Why, then.
+    counted
+        Channels of which the size that is given is the number.
     """
 
     key: str
     atoms: Atoms
     reason: str
+    counted: Atoms
 
 
 @dataclass(frozen=True)
@@ -83,8 +86,11 @@ class Solution:
         Shape `(channels,)`: index into `reasons`, -1 where the channel can be removed.
     reasons
         Sentences.
+    sizes
+        Numbers that layers remember and that shrink with channels.
     """
 
     component: Atoms
     reason: Atoms
     reasons: tuple[str, ...]
+    sizes: tuple[HeldSize, ...] = ()

@@ -121,15 +121,15 @@ class Builder:
 
     def _sizes(self, found: list[list[Member]]) -> dict[int, tuple[tuple[str, int], ...]]:
         """Position of a group to the attributes of layers that count its channels, how often."""
-        if not self.channels.sizes:
+        if not self.solution.sizes:
             return {}
         groups = self._group_of([members[0] for members in found])
         counts: dict[int, Counter[str]] = {}
-        for path, size in self.channels.sizes.items():
+        for size in self.solution.sizes:
             own = size.atoms[size.atoms >= 0]
             for component in self.solution.component[own].tolist():
                 if component in groups:
-                    counts.setdefault(groups[component], Counter())[path] += 1
+                    counts.setdefault(groups[component], Counter())[size.path] += 1
         return {
             n: tuple((path, times // len(found[n][0].indices)) for path, times in own.items())
             for n, own in counts.items()

@@ -14,9 +14,10 @@ from slimlab.channels import Channels
 from slimlab.constraints import Axis
 from slimlab.gathering import Builder
 from slimlab.graph import Graph, Indices
+from slimlab.held_sizes import attached, numbers_of
 from slimlab.layers import remembered
 from slimlab.profile import Profile
-from slimlab.rehearsal import Rehearsal, accept, unique
+from slimlab.rehearsal import MOST_CUTS, Rehearsal, accept, unique
 from slimlab.rules.walk import walk
 from slimlab.trace import as_inputs, trace_program
 from slimlab.wiring import wire
@@ -65,7 +66,8 @@ def settle(model: Layer, channels: Channels, rehearsal: Rehearsal) -> Builder:
     """Solve the constraints, with a rehearsal where the model's code may not follow.
 
     Assumptions that a line of code refutes are dropped at once, others when a rehearsal fails with
-    them. When it fails even without any, the groups that make it fail are frozen.
+    them and cutting the numbers that layers remember does not help. When it fails even without any,
+    the groups that make it fail are frozen.
     """
     wrong = set(channels.written)
     builder = Builder(model, channels, channels.solve(wrong))
@@ -78,18 +80,12 @@ def settle(model: Layer, channels: Channels, rehearsal: Rehearsal) -> Builder:
     if not groups or not in_doubt or not rehearsal.failure(groups):
         return builder
 
-    def without(keys: Collection[str]) -> Builder:
-        return Builder(model, channels, channels.solve(keys))
-
     all_wrong = wrong.union(doubtful)
-    cautious = without(all_wrong)
     if doubtful:
-        groups = cautious.groups
+        trying = _Trying(model, channels, rehearsal, all_wrong)
+        groups = trying.builder(()).groups
         if not rehearsal.failure(groups):
-            held = accept(
-                doubtful, lambda keys: not rehearsal.failure(without(all_wrong - keys).groups)
-            )
-            return without(all_wrong - held)
+            return trying.most(doubtful)
     why = {group: rehearsal.failure([group]) for group in groups} if len(groups) < 16 else {}
     good = accept(groups, lambda some: not rehearsal.failure([g for g in groups if g in some]))
     kept: dict[str, Indices] = {}
@@ -100,6 +96,40 @@ def settle(model: Layer, channels: Channels, rehearsal: Rehearsal) -> Builder:
         atoms = channels.axes[Axis(root.parameter, root.axis)][root.indices.reshape(-1)]
         kept[reason] = np.concatenate([kept.get(reason, atoms[:0]), atoms])
     return Builder(model, channels, channels.solve(all_wrong, kept))
+
+
+class _Trying:
+    """Finds which assumptions hold, if need be with numbers cut that layers remember."""
+
+    def __init__(
+        self, model: Layer, channels: Channels, rehearsal: Rehearsal, wrong: Collection[str]
+    ) -> None:
+        self.model, self.channels, self.rehearsal, self.wrong = model, channels, rehearsal, wrong
+        self.attached = attached(channels, numbers_of(model, rehearsal.functions))
+
+    def builder(self, keys: Collection[str], sized: Collection[str] = ()) -> Builder:
+        """What is left when only these assumptions hold, some of them with numbers cut."""
+        sizes = [size for key in sized for size in self.attached.get(key, ())]
+        wrong = set(self.wrong).difference(keys)
+        return Builder(self.model, self.channels, self.channels.solve(wrong, sizes=sizes))
+
+    def holds(self, keys: Collection[str], sized: Collection[str] = ()) -> bool:
+        """Whether a rehearsal is right."""
+        return not self.rehearsal.failure(self.builder(keys, sized).groups)
+
+    def most(self, doubtful: Sequence[str]) -> Builder:
+        """As many of the assumptions as can be held."""
+        sized: set[str] = set()
+        if self.attached:
+            self.rehearsal.left += MOST_CUTS
+            if self.holds(doubtful, doubtful):
+                return self.builder(doubtful, doubtful)
+            sized = accept(doubtful, lambda keys: self.holds(keys, keys))
+        rest = [key for key in doubtful if key not in sized]
+        if sized and rest and self.holds(doubtful, sized):
+            return self.builder(doubtful, sized)
+        held = sized | accept(rest, lambda keys: self.holds(sized | keys, sized))
+        return self.builder(held, sized)
 
 
 def profile(model: Layer, example: Tensor | Sequence[Tensor]) -> Profile:

@@ -230,10 +230,10 @@ def bn_scale(group: GroupWeights) -> Array:
     return np.asarray(np.sum([np.abs(s) for s in group.scales], axis=0))
 
 
-@criterion("random")
+@criterion("random", paper="Mittal et al., WACV 2018, arXiv 1801.10447")
 def random(group: GroupWeights) -> Array:
     """A fixed random order that depends on the group's name only: the control of every
-    comparison.
+    comparison (Mittal et al., WACV 2018, arXiv 1801.10447, who find it hard to beat).
     """
     seed = [ord(letter) for letter in group.name]
     return np.random.default_rng(seed).random(len(group.filters[0]))

@@ -42,7 +42,7 @@ class Rehearsal:
         self.shapes = list(shapes)
         self.left = MOST_CUTS
         self.suspicious = False
-        functions = functions_of(model)
+        functions = self.functions = functions_of(model)
         self.reads = reads_sizes(functions)
         # Code that reads sizes may take another path for any smaller one: compare with the whole.
         self.whole = self.reads and may_branch(functions)

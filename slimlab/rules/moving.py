@@ -8,6 +8,7 @@ import numpy as np
 
 from slimlab.channels import Channels
 from slimlab.constraints import FIXED, Atoms
+from slimlab.held_sizes import heads_of
 from slimlab.rules.registry import channel_rule, freeze_inputs, named, tensors, tie, unknown
 from slimlab.trace import Op, Shape, Value
 
@@ -134,8 +135,10 @@ class _Move:
                 for a, b in zip(before, after, strict=True):
                     self._put(b, self.own[a], a)
                 return
-            self._freeze(labelled, "reshape merges two axes that could both shrink")
-            return
+            longest = max(labelled, key=lambda n: self.before[n])
+            others = [n for n in labelled if n != longest]
+            self._freeze(others, "reshape merges it with a longer axis that can shrink")
+            labelled = [longest]
         axis = labelled[0]
         along = self.own[axis]
         if along is None:
@@ -168,7 +171,7 @@ class _Move:
             left_open = [n for n in varying if self.written[after[n]] == -1]
             if left_open:
                 return left_open[0]
-            found = self.channels.heads_of(along, [self.after[after[n]] for n in varying])
+            found = heads_of(self.channels, along, [self.after[after[n]] for n in varying])
             if found is not None:
                 self.held = found[1]
                 return varying[found[0]]

@@ -145,7 +145,7 @@ def part_of(
     even = length > 1 and size % length == 0 and start % length == 0 and not dropped
     if even and bounds[0] >= 0 and not channels.is_written(op, [b for b in bounds if 0 < b < size]):
         tie(channels, along.reshape(-1, length).T)
-        channels.assume(op, along, why, length)
+        channels.assume(op, along, why, length, counted=part)
         return part
     # A bound counted from the front holds when nothing before it goes; from the back, after it.
     open_end = bounds[1] >= 2**30 or (bounds[1] == size and bounds[0] < 0)

@@ -21,9 +21,8 @@ FROZEN = {
     "argmax", "bilinear", "cumulative sum", "divide by zero", "gather", "group norm, one group",
     "layer norm by hand", "local response norm", "log of zero", "mean over channels",
     "scaled by width", "branch on width", "softmax over channels", "spatial gate",
-    "spectral norm", "strided slice", "triangle of channels", "sum of sigmoids", "top k", "unbind",
-    "weight norm",
-    "written split", "zeros",
+    "rms norm", "spectral norm", "strided slice", "triangle of channels", "sum of sigmoids",
+    "top k", "unbind", "weight norm", "written split", "zeros",
 }  # fmt: skip
 # Least share of MACs that lies in prunable groups.
 SHARES = {

@@ -201,6 +201,7 @@ OPERATORS: dict[str, Callable[[], Toy]] = {
     "group norm": lambda: between(lambda m, x: m.group(x), group=nn.GroupNorm(4, 8)),
     "group norm, one group": lambda: between(lambda m, x: m.group(x), group=nn.GroupNorm(1, 8)),
     "instance norm": lambda: between(lambda m, x: m.each(x), each=nn.InstanceNorm2D(8)),
+    "rms norm": lambda: vectors(lambda m, x: x * x.square().mean(-1, True).rsqrt()),
     "instance norm, bare": lambda: between(lambda m, x: F.instance_norm(x)),
     "local response norm": lambda: between(lambda m, x: F.local_response_norm(x, 3)),
     "batch norm, bare": lambda: between(
@@ -282,6 +283,7 @@ OPERATORS: dict[str, Callable[[], Toy]] = {
     "cumulative sum": lambda: between(lambda m, x: x.cumsum(1) + x.cumsum(2)),
     "flip": lambda: between(lambda m, x: paddle.flip(x, [3]) + paddle.roll(x, 1, 2)),
     "where": lambda: between(lambda m, x: paddle.where(x > 0, x, x * 0.1)),
+    "subtract": lambda: between(lambda m, x: x - x.min([2, 3], keepdim=True)),
     "divide": lambda: between(lambda m, x: x / (1 + x.abs())),
     "divide by zero": lambda: between(lambda m, x: x / x.abs()),
     "log of zero": lambda: between(lambda m, x: paddle.log(x.abs())),
@@ -292,6 +294,8 @@ OPERATORS: dict[str, Callable[[], Toy]] = {
     "zeros": lambda: between(lambda m, x: x + paddle.zeros([1, 8, 6, 6])),
     "attention": lambda: vectors(attention, **linears()),
     "attention by einsum": lambda: vectors(einsum_attention, **linears()),
+    "attention by bmm": lambda: vectors(lambda m, x: paddle.bmm(F.softmax(
+        paddle.bmm(m.q(x), m.k(x).transpose([0, 2, 1])), axis=-1), m.v(x)), **linears()),
     "attention of sigmoids": lambda: vectors(sigmoid_attention, **linears()),
     "heads of open width": lambda: vectors(heads, **linears()),
     "open number of heads": lambda: vectors(open_heads, **linears()),
