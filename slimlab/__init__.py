@@ -1,224 +1,54 @@
-"""SlimLab: compress PaddlePaddle models, and see what each step costs and saves."""
+"""SlimLab: compress PaddlePaddle models, and see what each step costs and saves.
 
-from slimlab import plots
-from slimlab.account import Account
-from slimlab.allocate import (
-    Preview,
-    Reachable,
-    bits_for_budget,
-    predicted_against_actual,
-    preview,
-    ratios_for_budget,
-    ratios_from_scores,
-    ratios_within_drop,
-    reachable,
-    score_channels,
-    uniform_ratios,
-)
-from slimlab.artifact import load, save
-from slimlab.compare import Comparison, Trial, compare, iter_measure_trial, measure_trial
-from slimlab.compressor import Compression, Compressor, few_images
-from slimlab.data import Pixels, image_folder, load_task
-from slimlab.distill import (
-    DIST,
-    DKD,
-    FSP,
-    L2,
-    AttentionTransfer,
-    DistillLoss,
-    Pair,
-    SoftLabel,
-    distill_loss,
-    suggest_pairs,
-)
-from slimlab.distill import Custom as CustomLoss
-from slimlab.errors import (
-    ArtifactError,
-    DistillError,
-    ExportError,
-    PlanError,
-    RecipeError,
-    SlimLabError,
-    TaskError,
-    UnsupportedOpError,
-    WorkerError,
-)
-from slimlab.evaluate import Scores, evaluate, iter_evaluate
-from slimlab.evidence import criteria
-from slimlab.export import (
-    ExportReport,
-    export,
-    iter_export,
-    iter_verify_export,
-    verify_export,
-)
-from slimlab.graph import ChannelGroup, Coverage, Graph
-from slimlab.grouping import profile, trace
-from slimlab.latency import Latency, iter_measure_latency, measure_latency
-from slimlab.plan import PruningPlan, plan_pruning
-from slimlab.profile import Profile
-from slimlab.prune import masked, prune
-from slimlab.quantize import QuantConfig, iter_quantize, quantize
-from slimlab.ratios import Ratios, Scope
-from slimlab.recalibrate import iter_recalibrate_bn, recalibrate_bn
-from slimlab.recipe import (
-    Distill,
-    FineTune,
-    Prune,
-    Quantize,
-    Recipe,
-    convert_recipe,
-    load_recipe,
-    recipe_schema,
-    shipped_recipes,
-    shortened,
-)
-from slimlab.report import report
-from slimlab.scan import (
-    ScanSettings,
-    ScanStep,
-    iter_quant_sensitivity,
-    iter_scan_sensitivity,
-    load_scan,
-    merge_scans,
-    quant_sensitivity,
-    scan_sensitivity,
-)
-from slimlab.search import (
-    AutoResult,
-    IterativeResult,
-    TimedRatios,
-    auto_prune,
-    iter_auto_prune,
-    iter_iterative_prune,
-    iter_ratios_for_latency,
-    iterative_prune,
-    ratios_for_latency,
-)
-from slimlab.sensitivity import Cell, Sensitivity
-from slimlab.steps import Step, finish_early
-from slimlab.task import Metric, Task
-from slimlab.timing import TimeTable, TimingSettings, iter_measure_times, measure_times
-from slimlab.train import History, fast_teacher, fine_tune, iter_fine_tune
-from slimlab.zoo import load_model
+Its names are in `slimlab.public`, which takes seconds to import, for Paddle does. They are loaded
+when the first of them is asked for, all at once.
+"""
 
-__all__ = [
-    "load_task",
-    "image_folder",
-    "Pixels",
-    "Task",
-    "Metric",
-    "load_model",
-    "trace",
-    "profile",
-    "Graph",
-    "ChannelGroup",
-    "Coverage",
-    "Profile",
-    "evaluate",
-    "iter_evaluate",
-    "Scores",
-    "scan_sensitivity",
-    "iter_scan_sensitivity",
-    "load_scan",
-    "merge_scans",
-    "ScanSettings",
-    "ScanStep",
-    "Sensitivity",
-    "Cell",
-    "Ratios",
-    "Scope",
-    "uniform_ratios",
-    "ratios_within_drop",
-    "ratios_for_budget",
-    "ratios_for_latency",
-    "iter_ratios_for_latency",
-    "TimedRatios",
-    "ratios_from_scores",
-    "score_channels",
-    "reachable",
-    "Reachable",
-    "preview",
-    "Preview",
-    "predicted_against_actual",
-    "criteria",
-    "plan_pruning",
-    "PruningPlan",
-    "masked",
-    "prune",
-    "recalibrate_bn",
-    "iter_recalibrate_bn",
-    "auto_prune",
-    "iter_auto_prune",
-    "AutoResult",
-    "iterative_prune",
-    "iter_iterative_prune",
-    "IterativeResult",
-    "fine_tune",
-    "iter_fine_tune",
-    "fast_teacher",
-    "History",
-    "quantize",
-    "iter_quantize",
-    "QuantConfig",
-    "quant_sensitivity",
-    "iter_quant_sensitivity",
-    "bits_for_budget",
-    "SoftLabel",
-    "L2",
-    "FSP",
-    "DKD",
-    "DIST",
-    "AttentionTransfer",
-    "CustomLoss",
-    "DistillLoss",
-    "distill_loss",
-    "Pair",
-    "suggest_pairs",
-    "measure_latency",
-    "iter_measure_latency",
-    "Latency",
-    "measure_times",
-    "iter_measure_times",
-    "TimeTable",
-    "TimingSettings",
-    "measure_trial",
-    "iter_measure_trial",
-    "compare",
-    "Trial",
-    "Comparison",
-    "report",
-    "Account",
-    "Recipe",
-    "Prune",
-    "Distill",
-    "Quantize",
-    "FineTune",
-    "Compressor",
-    "few_images",
-    "Compression",
-    "load_recipe",
-    "convert_recipe",
-    "shipped_recipes",
-    "shortened",
-    "recipe_schema",
-    "export",
-    "iter_export",
-    "verify_export",
-    "iter_verify_export",
-    "ExportReport",
-    "save",
-    "load",
-    "plots",
-    "Step",
-    "finish_early",
-    "SlimLabError",
-    "UnsupportedOpError",
-    "PlanError",
-    "TaskError",
-    "DistillError",
-    "RecipeError",
-    "ArtifactError",
-    "ExportError",
-    "WorkerError",
-]
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from slimlab.public import *  # noqa: F403 - a type checker sees all names at once
+
+# Functions that are called as the modules they come from: `slimlab.trace` is the function.
+SHADOWING = frozenset(
+    {"compare", "evaluate", "export", "profile", "prune", "quantize", "report", "trace"}
+)
+
+
+class _Package(ModuleType):
+    """A package that loads its names when they are asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in SHADOWING and importlib.util.find_spec(f"{__name__}.{name}"):
+            return importlib.import_module(f"{__name__}.{name}")
+        if name == "__all__" or not name.startswith(
+            "__"
+        ):  # what Python itself asks for is not ours
+            self._load()
+        if name not in self.__dict__:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        return self.__dict__[name]
+
+    def __dir__(self) -> list[str]:
+        self._load()  # for completion
+        return sorted(self.__dict__)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Python puts each module that was imported into its package, over a function of its name.
+        if not (name in SHADOWING and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+    def _load(self) -> None:
+        public = importlib.import_module(f"{__name__}.public")
+        for name in ("__all__", *public.__all__):
+            self.__dict__.setdefault(name, getattr(public, name))
+
+
+sys.modules[__name__].__class__ = _Package

@@ -8,7 +8,7 @@ are often sorted by class, and the first `n` of them would then hold one class o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -93,7 +93,7 @@ class ArrayLoader:
         seed
             Shuffle them by this seed; the fixed order when None.
         """
-        for chosen in _cut(self._order, batch_size, images=images, seed=seed):
+        for chosen in cut_order(self._order, batch_size, images=images, seed=seed):
             yield paddle.to_tensor(self._images[chosen]), paddle.to_tensor(self._labels[chosen])
 
     def fingerprint(self) -> str:
@@ -150,13 +150,17 @@ class DatasetLoader:
             When an item is something other than an image and a label, naming it.
         """
         # Not paddle.io.DataLoader: when an item raises, it waits forever for its dead thread.
-        for chosen in _cut(self._order, batch_size, images=images, seed=seed):
+        for chosen in cut_order(self._order, batch_size, images=images, seed=seed):
             pairs = [self._checked(self._dataset[int(index)], int(index)) for index in chosen]
-            pictures, labels = zip(*pairs, strict=True)
-            if len({picture.shape for picture in pictures}) > 1:
-                msg = f"The {self._name} data give images of different shapes; resize them to one."
-                raise TaskError(msg, name=self._name)
-            yield paddle.to_tensor(np.stack(pictures)), paddle.to_tensor(np.asarray(labels))
+            yield self._joined(pairs)
+
+    def _joined(self, pairs: Sequence[tuple[np.ndarray, np.int64]]) -> tuple[Tensor, Tensor]:
+        """Give a batch of items."""
+        pictures, labels = zip(*pairs, strict=True)
+        if len({picture.shape for picture in pictures}) > 1:
+            msg = f"The {self._name} data give images of different shapes; resize them to one."
+            raise TaskError(msg, name=self._name)
+        return paddle.to_tensor(np.stack(pictures)), paddle.to_tensor(np.asarray(labels))
 
     def _checked(self, item: Any, index: int) -> tuple[np.ndarray, np.int64]:
         """Give an item as an array and a number, or say what is wrong with it."""
@@ -189,7 +193,7 @@ class DatasetLoader:
         return self._fingerprint
 
 
-def _cut(
+def cut_order(
     order: np.ndarray, batch_size: int, *, images: int | None, seed: int | None
 ) -> Iterator[np.ndarray]:
     """Cut the first `images` indices of `order` into batches, shuffled when a seed is given."""

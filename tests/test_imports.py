@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
+import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import slimlab
 
 PROBE = """
 import json, os, socket, sys, threading
@@ -30,7 +36,8 @@ def hook(event, arguments):
 
 sys.addaudithook(hook)
 environment = dict(os.environ)
-import slimlab
+import slimlab, slimlab.public
+slimlab.load_task, slimlab.trace
 result = dict(
     modules=sorted(set(sys.modules) - before),
     threads=threading.active_count() - threads,
@@ -78,3 +85,64 @@ def test_import_writes_no_files_and_asks_no_network(imported):
 def test_import_leaves_the_process_as_it_was(imported):
     assert imported["changed"] == []
     assert not imported["static"]
+
+
+HELP = """
+import sys
+from slimlab import cli
+try:
+    cli.main(sys.argv[1:])
+finally:
+    heavy = {"paddle", "numpy", "pandas", "matplotlib", "pydantic"} & set(sys.modules)
+    assert not heavy, heavy
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["run", "--help"], ["export", "--help"], ["rnu"], []]
+)
+def test_help_and_mistakes_wait_for_no_library(arguments):
+    command = [sys.executable, "-c", HELP, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "AssertionError" not in done.stderr
+    assert "slimlab" in done.stdout + done.stderr
+
+
+def test_functions_called_as_their_modules_are_known():
+    folder = Path(slimlab.__file__).parent
+    modules = {path.stem for path in folder.iterdir() if path.suffix in (".py", "")}
+    public = importlib.import_module("slimlab.public")
+    callable_ = {name for name in public.__all__ if inspect.isroutine(getattr(public, name))}
+    assert modules & callable_ == slimlab.SHADOWING
+
+
+def test_a_module_that_is_imported_first_does_not_hide_a_function():
+    probe = (
+        "import slimlab, slimlab.trace, slimlab.prune as one; from slimlab import stand_ins\n"
+        "assert callable(slimlab.trace) and callable(one)\n"
+        "assert slimlab.stand_ins is stand_ins and slimlab.train.Event\n"
+        "assert 'fine_tune' in dir(slimlab) and not hasattr(slimlab, 'nothing')\n"
+        "from slimlab import *\n"
+        "assert prune is slimlab.prune and plots is slimlab.plots"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", probe]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+EACH = """
+import importlib, sys, slimlab, paddle
+for name in {names!r}:
+    for known in [m for m in sys.modules if m.startswith("slimlab.")]:
+        del sys.modules[known]
+    importlib.import_module(name)
+"""
+
+
+@pytest.mark.slow
+def test_every_module_can_be_the_first_that_is_imported():
+    names = [m.name for m in pkgutil.walk_packages(slimlab.__path__, "slimlab.")]
+    names = [name for name in names if name not in ("slimlab.zoo.train", "slimlab.export.child")]
+    command = [sys.executable, "-W", "ignore", "-c", EACH.format(names=names)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,8 +1,9 @@
-"""Floor 6. The parts of the `slimlab` command, one module each.
+"""Floor 6. The parts of the `slimlab` command: what can be typed here, what is done in `doing`.
 
-A module has a function `add(commands)`, which adds its parsers, each with a `run` that takes the
-parsed arguments (with `passes_on` also those that are nobody's here) and gives the exit code. To
-add one, write such a module and put it into `ALL`.
+A module has a function `add(commands)`, which adds its parsers with `add_command` and imports
+nothing but `argparse`, so that help appears at once. Each parser names a function of `doing`, which
+takes the parsed arguments (with `passes_on` also those that are nobody's here) and gives the exit
+code. To add a command, write both and put the module into `ALL`.
 """
 
 from __future__ import annotations

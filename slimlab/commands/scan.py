@@ -1,16 +1,11 @@
-"""Floor 6. `slimlab scan`: measures how much each layer loses at each pruning ratio."""
+"""Floor 6. What can be typed behind `slimlab scan`."""
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
-from slimlab.commands.sources import add_task, model_of, task_of
-from slimlab.commands.terminal import notes, say, show, work
-from slimlab.errors import SlimLabError
-from slimlab.scan import iter_scan_sensitivity
-from slimlab.scan.settings import DEFAULT_RATIOS
+from slimlab.commands.adding import MODEL_HELP, add_command, add_images, add_quiet, add_task
 
 DESCRIPTION = """\
 Measure how much accuracy each layer loses at each pruning ratio. With --file every measurement is
@@ -25,56 +20,29 @@ examples:
 
 def add(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "scan",
+        "scan.run",
         help="measure each layer's sensitivity to pruning",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    parser.add_argument("model", metavar="MODEL", help="a zoo network's name, or a saved folder")
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     add_task(parser)
     parser.add_argument(
-        "--ratios", type=float, nargs="+", default=DEFAULT_RATIOS, metavar="RATIO",
+        "--ratios", type=float, nargs="+", metavar="RATIO",
         help="shares of a layer's channels to remove (default: 0.1 to 0.9)",
     )  # fmt: skip
-    parser.add_argument("--images", type=int, metavar="N", help="test images (default: all)")
-    parser.add_argument("--criterion", default="l1_norm", help="how channels are ranked (l1_norm)")
-    parser.add_argument("--file", type=Path, metavar="FILE", help="keeps what is measured")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table there")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.set_defaults(run=run)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Carry `slimlab scan` out."""
-    task = task_of(arguments)
-    model = model_of(arguments.model, task)
-    if arguments.file is not None:
-        arguments.file.parent.mkdir(parents=True, exist_ok=True)
-    steps = iter_scan_sensitivity(
-        model,
-        task,
-        ratios=arguments.ratios,
-        images=arguments.images,
-        criterion=arguments.criterion,
-        path=arguments.file,
+    add_images(parser)
+    parser.add_argument(
+        "--criterion",
+        default="l1_norm",
+        metavar="NAME",
+        help="how channels are ranked, such as taylor (default: %(default)s)",
     )
-    with notes():
-        table, stopped = work(steps, title="scan", quiet=arguments.quiet)
-    frame = table.to_frame()
-    if arguments.csv is not None:
-        try:
-            frame.to_csv(arguments.csv, index=False)
-        except OSError as error:
-            msg = f"{arguments.csv} can't be written: {error.strerror}."
-            raise SlimLabError(msg, path=str(arguments.csv)) from error
-    drops = frame.pivot(index="layer", columns="ratio", values="drop")
-    drops = drops.loc[[layer for layer in table.layers if layer in drops.index]]
-    say(f"Drop in points of {task.metric.name}, by layer and pruning ratio:")
-    show(drops.reset_index())
-    if stopped:
-        say("Stopped; the same command goes on." if arguments.file else "Stopped.")
-        return 130
-    return 0
+    parser.add_argument(
+        "--file", type=Path, metavar="FILE", help="keeps what is measured, so that a scan goes on"
+    )
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table there as well")
+    add_quiet(parser)

@@ -33,6 +33,9 @@ def compare_courses(state: State, new: Recipe) -> tuple[tuple[str, ...], bool]:
         When what was done can't be part of the new recipe.
     """
     old, at = state.recipe, state.position
+    if any(done.act.strategy >= len(old.strategies) for done in state.acted):
+        msg = "The checkpoint tells of a strategy that its own recipe does not have."
+        raise ArtifactError(msg)
     if at.step and old.batch_size != new.batch_size:
         msg = (
             f"The run has taken {at.step} steps of {old.batch_size} images, and the recipe now has "
@@ -46,7 +49,7 @@ def compare_courses(state: State, new: Recipe) -> tuple[tuple[str, ...], bool]:
             "epochs. Give it more, or another folder."
         )
         raise ArtifactError(msg, epoch=at.epoch, epochs=new.total_epochs)
-    sentences = [*_seeds(state, new), *_behind(state, new)]
+    sentences = [*_seeds(state, new), *_reading(state, new), *_behind(state, new)]
     sentences += _epochs(old, new, 0, at.epoch, "and are not trained again")
     goes_on = True
     if state.training:
@@ -69,6 +72,15 @@ def _seeds(state: State, new: Recipe) -> Iterator[str]:
             f"Until now random numbers followed from seed {old.seed}, from now on from {new.seed}: "
             "the result is that of neither seed."
         )
+
+
+def _reading(state: State, new: Recipe) -> Iterator[str]:
+    """How images are read; that they are the same ones is known when this is asked."""
+    old = state.recipe.task
+    if old is not None and new.task is not None:
+        differing = _difference(_dump(old), _dump(new.task))
+        if differing:
+            yield f"Training images are read in another way from now on: {differing}."
 
 
 def _behind(state: State, new: Recipe) -> Iterator[str]:

@@ -29,6 +29,7 @@ from slimlab.train import History
 from slimlab.train.snapshot import Arrays, Snapshot
 
 KIND, VERSION = "checkpoint", 1
+SHOWN = 300  # characters of what is wrong with one
 NAME = re.compile(r"\d{9}-\d{3}")
 LEFT_OVER = re.compile(r"\.\d{9}-\d{3}\.[0-9a-f]+\.(tmp|old)")
 
@@ -177,8 +178,8 @@ def read_state(path: Path) -> State:
         return State(
             recipe=Recipe.model_validate_json(json.dumps(facts["recipe"]), strict=True),
             identity=dict(facts["identity"]),
-            position=Position(**facts["position"]),
-            acted=tuple(Acted(Act(**done["act"]), done["facts"]) for done in facts["acted"]),
+            position=Position(**_numbers(facts["position"])),
+            acted=tuple(_acted(done) for done in facts["acted"]),
             history=history_from(facts["history"], tensors["history.safetensors"]),
             snapshot=Snapshot(
                 student=tensors["model.safetensors"],
@@ -190,20 +191,46 @@ def read_state(path: Path) -> State:
             training=bool(facts["training"]),
             quantizers=dict(facts["quantizers"]),
         )
-    except (SlimLabError, LookupError, TypeError, ValueError, SafetensorError) as error:
-        msg = f"{path} holds no checkpoint that can be read: {type(error).__name__}: {error}"
+    except (
+        SlimLabError, AttributeError, LookupError, TypeError, ValueError, SafetensorError
+    ) as error:  # fmt: skip
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:SHOWN]}"
+        msg = f"{path} holds no checkpoint that can be read: {what}"
         raise ArtifactError(msg, path=str(path)) from error
 
 
 def _check_facts(facts: Mapping[str, Any]) -> None:
     """Refuse lists that are none; what is in them is read where it is needed."""
-    for name in ("acted", "adapters", "history"):
-        if not isinstance(facts[name], list):
-            msg = f"{name!r} is no list"
-            raise TypeError(msg)
+    kinds: dict[type, tuple[str, ...]] = {
+        list: ("acted", "adapters", "history"),
+        dict: ("identity", "position", "quantizers"),
+        bool: ("training",),
+        int: ("updates",),
+    }
+    for kind, names in kinds.items():
+        for name in names:
+            if type(facts[name]) is not kind:
+                msg = f"{name!r} is no {kind.__name__}"
+                raise TypeError(msg)
     if not all(isinstance(label, str) for label in facts["adapters"]):
         msg = "'adapters' are no names"
         raise TypeError(msg)
+
+
+def _numbers(facts: Mapping[str, Any]) -> dict[str, int]:
+    """Whole numbers from 0 by name."""
+    for name, value in facts.items():
+        if type(value) is not int or value < 0:
+            msg = f"{name!r} is {value!r}, no whole number from 0"
+            raise TypeError(msg)
+    return dict(facts)
+
+
+def _acted(done: Mapping[str, Any]) -> Acted:
+    if not isinstance(done["facts"], dict):
+        msg = "the facts of an act are no mapping"
+        raise TypeError(msg)
+    return Acted(Act(**_numbers(done["act"])), done["facts"])
 
 
 def _facts(state: State) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from slimlab.compressor.scene import Acted, Actor, Scene
 from slimlab.compressor.timetable import Act, Piece, acts, pieces
 from slimlab.distill import DistillLoss
 from slimlab.distill.distiller import Teacher
+from slimlab.errors import ArtifactError, SlimLabError
 from slimlab.evaluate import image_count, per_image
 from slimlab.recipe import Distill
 from slimlab.steps import Step
@@ -92,8 +93,28 @@ class Run:
         Raises
         ------
         ArtifactError
-            When its tensors don't fit what the recipe makes.
+            When it does not fit what the recipe makes of the model.
         """
+        try:
+            self._restored(state)
+        except SlimLabError:
+            raise
+        except Exception as error:  # a foreign hand wrote it: a checksum only tells of accidents
+            what = f"{type(error).__name__}: {str(error).strip()[:200]}"
+            msg = (
+                f"The checkpoint says what can't be made of the model ({what}). Give another folder"
+                " to begin anew."
+            )
+            raise ArtifactError(msg) from error
+
+    def _restored(self, state: State) -> None:
+        at = state.position
+        if at.step != at.epoch * self._batches + at.batch or at.batch > self._batches:
+            msg = (
+                f"The checkpoint is at step {at.step}, batch {at.batch} of epoch {at.epoch}; an "
+                f"epoch has {self._batches} batches. Give another folder to begin anew."
+            )
+            raise ArtifactError(msg, position=at)
         model = copy.deepcopy(self.scene.original)
         for done in state.acted:
             scene = replace(self.scene, acted=state.acted)

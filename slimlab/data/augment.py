@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,6 +30,8 @@ class ShiftAndFlip:
     >>> moved.shape, moved.dtype.name
     ((4, 1, 8, 8), 'float32')
     """
+
+    each_alone: ClassVar[bool] = True  # an image's change depends on no other image
 
     shift: int = 2
     flip: bool = True

@@ -1,64 +1,19 @@
-"""Floor 1. Tasks from a folder of a user's own images, one subfolder a class; reads with Pillow."""
+"""Floor 1. Tasks from a folder of a user's own images, one subfolder a class."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import paddle
-from PIL import Image, UnidentifiedImageError
-
 from slimlab.data.augment import ShiftAndFlip
+from slimlab.data.image_files import ImageFiles, ImageLoader, Items
 from slimlab.data.pixels import MODES, Pixels
 from slimlab.errors import TaskError, nearest
 from slimlab.loaders import fixed_order
-from slimlab.task import Task
+from slimlab.task import CALIBRATION_IMAGES, Task
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 WHOLE = Pixels()
 TEST_FOLDERS = ("test", "val")  # beside train; the first that is there
-Items = list[tuple[Path, int]]
-
-
-class ImageFiles(paddle.io.Dataset):
-    """Images read from files when they are asked for.
-
-    Parameters
-    ----------
-    items
-        File and label of each image.
-    size
-        Images are resized to ``size x size`` pixels.
-    channels
-        1 for grey, 3 for colour.
-    pixels
-        What becomes of them.
-
-    Every image is ``(channels, size, size)`` float32.
-    """
-
-    def __init__(
-        self, items: Sequence[tuple[Path, int]], *, size: int, channels: int, pixels: Pixels
-    ) -> None:
-        super().__init__()
-        self._items = list(items)
-        self._shape = {"size": size, "channels": channels}
-        self._pixels = pixels
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
-        path, label = self._items[index]
-        try:
-            with Image.open(path) as image:
-                # Resizing reads all pixels, so a file that was cut off shows here.
-                return self._pixels.of(image, **self._shape), label
-        except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-            what = "is empty" if path.stat().st_size == 0 else f"can't be read ({error})"
-            msg = f"The image {path} {what}; repair or remove it."
-            raise TaskError(msg, path=str(path)) from error
 
 
 def image_folder(
@@ -76,7 +31,7 @@ def image_folder(
     Either ``path/train/CLASS/*`` and ``path/test/CLASS/*`` (or ``path/val/CLASS/*``, as ImageNet
     has it), or ``path/CLASS/*`` alone, of which every class then gives `test_share` to the test
     split, the same on every machine. Classes are numbered in the alphabetical order of their
-    folders. Images are read when they are needed.
+    folders. Images are read when they are needed, by several threads.
 
     Parameters
     ----------
@@ -89,11 +44,13 @@ def image_folder(
     test_share
         Share of each class in the test split, in (0, 1), where there is no folder of it.
     flip
-        Mirror half of the training images; they are also shifted by up to a 14th of their size.
+        Mirror half of the training images. They are also shifted by up to a 14th of their size,
+        where `pixels` draws no parts of them.
     name
         Names the task in tables; the folder's name when None.
     pixels
         How images are cropped, shifted and scaled; whole, and from -1 to 1, by default.
+        ``Pixels(random_crop=0.08)`` draws parts of training images.
 
     Raises
     ------
@@ -133,12 +90,18 @@ def image_folder(
     else:
         classes = _classes(root)
         train, test = _split(root, classes, test_share)
-    return Task.from_datasets(
-        ImageFiles(train, size=size, channels=channels, pixels=pixels),
-        ImageFiles(test, size=size, channels=channels, pixels=pixels),
-        num_classes=len(classes),
+    seen, held_out = (
+        ImageFiles(items, size=size, channels=channels, pixels=pixels) for items in (train, test)
+    )
+    few = fixed_order(len(train))[:CALIBRATION_IMAGES]
+    shift = size // 14 if pixels.random_crop is None else 0
+    return Task(
         name=name or root.resolve().name,
-        augment=ShiftAndFlip(shift=size // 14, flip=flip, fill=0.0),
+        train=ImageLoader(seen, name="train"),
+        calibration=ImageLoader(seen, name="calibration", order=few),
+        test=ImageLoader(held_out, name="test"),
+        num_classes=len(classes),
+        augment=ShiftAndFlip(shift=shift, flip=flip, fill=0.0),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,9 @@ from slimlab.errors import TaskError
 
 MODES = {1: "L", 3: "RGB"}
 HALF = (0.5, 0.5, 0.5)
+STRETCH = 4 / 3  # of width against height in a part drawn at random, at most either way
+TRIES = 10  # to draw a part that lies inside
+Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,10 @@ class Pixels:
         Of pixels from 0 to 1, a number for each channel: what is taken off and divided by. As they
         are, numbers run from -1 to 1; networks of ImageNet mostly have (0.485, 0.456, 0.406) and
         (0.229, 0.224, 0.225). Of grey images the first counts.
+    random_crop
+        In (0, 1]: in training, a part of each image with at least this share of its area, of a
+        width 3/4 to 4/3 of its height, is drawn at random and resized to a square (Szegedy et al.,
+        1409.4842); 0.08 for most networks of ImageNet. None: training images are as the others.
 
     Raises
     ------
@@ -45,6 +53,7 @@ class Pixels:
     crop: float | None = None
     mean: tuple[float, ...] = HALF
     deviation: tuple[float, ...] = HALF
+    random_crop: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", tuple(self.mean))
@@ -56,16 +65,42 @@ class Pixels:
                 f"{self.deviation}) for each channel."
             )
             raise TaskError(msg, mean=self.mean, deviation=self.deviation)
-        if self.crop is not None and not 0 < self.crop <= 1:
-            msg = (
-                f"crop is {self.crop}; it is the share of the shorter side that is kept, in (0, 1]."
-            )
-            raise TaskError(msg, crop=self.crop)
+        shares = {
+            "crop": "the share of the shorter side that is kept",
+            "random_crop": "the least share of an image's area that is kept in training",
+        }
+        for name, what in shares.items():
+            share = getattr(self, name)
+            if share is not None and not 0 < share <= 1:
+                msg = f"{name} is {share}; it is {what}, in (0, 1]."
+                raise TaskError(msg, **{name: share})
 
-    def of(self, image: Image.Image, *, size: int, channels: int) -> np.ndarray:
-        """Give a picture as ``(channels, size, size)`` float32."""
+    def of(
+        self,
+        image: Image.Image,
+        *,
+        size: int,
+        channels: int,
+        rng: np.random.Generator | None = None,
+    ) -> np.ndarray:
+        """Give a picture as ``(channels, size, size)`` float32.
+
+        Parameters
+        ----------
+        image
+            Of any mode and size.
+        size, channels
+            Pixels a side; 1 for grey, 3 for colour.
+        rng
+            Draws the part that `random_crop` asks for; without it the picture is taken as `crop`
+            says.
+        """
         picture = image.convert(MODES[channels])
-        if self.crop is None:
+        if self.random_crop is not None and rng is not None:
+            square = picture.resize(
+                (size, size), box=drawn_box(picture.size, self.random_crop, rng)
+            )
+        elif self.crop is None:
             square = picture.resize((size, size))
         else:
             factor = size / self.crop / min(picture.size)
@@ -77,3 +112,38 @@ class Pixels:
             np.array(each[:channels], np.float32) for each in (self.mean, self.deviation)
         )
         return np.ascontiguousarray(((pixels - mean) / deviation).transpose(2, 0, 1))
+
+
+def drawn_box(size: tuple[int, int], least: float, rng: np.random.Generator) -> Box:
+    """Draw a part of a picture: its area evenly from a least share to all, its shape evenly too.
+
+    Parameters
+    ----------
+    size
+        Width and height of the picture, in pixels.
+    least
+        Share of its area, in (0, 1].
+    rng
+        Draws.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from slimlab.data.pixels import drawn_box
+    >>> drawn_box((8, 8), 1.0, np.random.default_rng(0))
+    (0, 0, 8, 8)
+    """
+    width, height = size
+    for _ in range(TRIES):
+        area = width * height * rng.uniform(least, 1.0)
+        stretch = math.exp(rng.uniform(-math.log(STRETCH), math.log(STRETCH)))
+        wide, high = round(math.sqrt(area * stretch)), round(math.sqrt(area / stretch))
+        if 1 <= wide <= width and 1 <= high <= height:
+            left = int(rng.integers(0, width - wide + 1))
+            top = int(rng.integers(0, height - high + 1))
+            return left, top, left + wide, top + high
+    # None fits, as in a panorama: what is nearest to all of it, from the middle.
+    wide = min(width, max(1, round(height * STRETCH)))
+    high = min(height, max(1, round(width * STRETCH)))
+    left, top = (width - wide) // 2, (height - high) // 2
+    return left, top, left + wide, top + high

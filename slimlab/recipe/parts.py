@@ -25,7 +25,7 @@ Epoch = Annotated[int, Field(ge=0, le=100_000)]
 Images = Annotated[int, Field(ge=1, le=10**9)]
 Word = Annotated[str, Field(min_length=1, max_length=500)]
 Bits = Annotated[int, Field(ge=2, le=8)]
-OF_FOLDERS = ("size", "channels", "crop", "mean", "deviation")
+OF_FOLDERS = ("size", "channels", "crop", "random_crop", "mean", "deviation")
 Scalar = bool | int | float | str | None
 
 
@@ -86,6 +86,9 @@ class TaskSettings(Settings):
     crop: float | None = None
     """Of images of a folder: the share of the shorter side that is kept, in (0, 1], such as 0.875;
     by default the whole image is resized to a square."""
+    random_crop: float | None = None
+    """Of training images of a folder: parts of at least this share of an image's area are drawn at
+    random and resized, in (0, 1], such as 0.08; by default they are cropped as the others."""
     mean: Annotated[tuple[float, ...], Field(max_length=3)] | None = None
     """Of images of a folder: taken off each channel's pixels, which run from 0 to 1; 0.5 by
     default."""
@@ -114,8 +117,9 @@ class TaskSettings(Settings):
 
     def pixels(self) -> Pixels:
         """Give how images of a folder become numbers."""
-        own = {"crop": self.crop, "mean": self.mean, "deviation": self.deviation}
-        return Pixels(**{key: value for key, value in own.items() if value is not None})  # type: ignore[arg-type]
+        names = ("crop", "random_crop", "mean", "deviation")
+        own = {name: getattr(self, name) for name in names}
+        return Pixels(**{key: value for key, value in own.items() if value is not None})
 
     def _changed(self, key: str) -> bool:
         return bool(getattr(self, key) != type(self).model_fields[key].default)

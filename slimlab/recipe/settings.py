@@ -79,7 +79,8 @@ def refuse(sentence: str, *at: str | int) -> NoReturn:
 
 def unknown_key(key: object, known: Iterable[str]) -> str:
     """Give the sentence on a key that does not exist."""
-    return f"Unknown key {str(key)[:SHOWN]!r}. {nearest(str(key), known)}"
+    shown = str(key)[:SHOWN]
+    return f"Unknown key {shown!r}. {nearest(shown, known)}"
 
 
 def recipe_error(
@@ -170,7 +171,7 @@ def _line(detail: Any, document: Document | None) -> int | None:
 def _dotted(path: Sequence[str | int]) -> str:
     text = ""
     for element in path:
-        text += f"[{element}]" if isinstance(element, int) else f".{element}"
+        text += f"[{element}]" if isinstance(element, int) else f".{element[:SHOWN]}"
     return text.removeprefix(".")
 
 

@@ -20,6 +20,7 @@ MAX_CHARACTERS = 262_144
 MAX_DEPTH = 24
 MAX_VALUES = 20_000  # after all aliases were filled in
 MAX_DIGITS = 40
+SHOWN = 60  # characters of a wrong key in a sentence
 Path = tuple[str | int, ...]
 
 TAG = "tag:yaml.org,2002:"
@@ -207,7 +208,7 @@ class _Reading:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != TAG + "str":
                 given = getattr(key_node, "value", "")
-                shown = repr(given) if isinstance(given, str) else "a collection"
+                shown = repr(given[:SHOWN]) if isinstance(given, str) else "a collection"
                 msg = f"Key {shown} is no word; put it into quotes if it is meant as one."
                 stop(msg, line)
             key = key_node.value
@@ -215,7 +216,7 @@ class _Reading:
                 stop("Merge keys (<<) are not for recipes; write the values out.", line)
             if key in found:
                 before = self.lines[(*path, key)]
-                stop(f"Key {key!r} is given twice, first in line {before}.", line)
+                stop(f"Key {key[:SHOWN]!r} is given twice, first in line {before}.", line)
             self.lines[(*path, key)] = line
             found[key] = self.value(child, (*path, key))
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import paddle
@@ -154,13 +155,16 @@ class Trainer:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Give one pass's augmented batches, a different shuffle in each epoch.
 
-        The first `skip` are read and not given: where a pass was interrupted, it goes on with the
-        batches that it would have had.
+        The first `skip` are not given: where a pass was interrupted, it goes on with the batches
+        that it would have had. A loader that can reads neither those nor what is another worker's,
+        which are zeros then.
         """
         shuffle = int(np.random.default_rng([self._seed, epoch]).integers(2**31))
-        source = self._task.train.batches(batch_size, seed=shuffle)
+        more = self._unread(skip)
+        unread = more.get("skip", 0)
+        source = self._task.train.batches(batch_size, seed=shuffle, **more)
         # Counted here: the last, smaller batch is left out, as one image has no batch statistics.
-        for place in range(count):
+        for place in range(unread, count):
             with drawing(self._seed, BATCH, epoch, place):
                 pair = next(source, None)
                 if pair is None:
@@ -173,6 +177,18 @@ class Trainer:
                     rng = np.random.default_rng([self._seed, epoch, place])
                     x = paddle.to_tensor(self._task.augment(x.numpy(), rng))
             yield x, labels
+
+    def _unread(self, skip: int) -> dict[str, Any]:
+        """What the loader need not read, as its arguments."""
+        if not getattr(self._task.train, "reads_parts", False):
+            return {}
+        more: dict[str, Any] = {"skip": skip}
+        augment = self._task.augment
+        # One that mixes images needs all of them.
+        alone = augment is None or getattr(augment, "each_alone", False)
+        if self._together is not None and alone:
+            more["part"] = self._together.group.part
+        return more
 
     def join(self, group: Group | None) -> None:
         """Take the next steps with others, each on its part of a batch; alone with None."""

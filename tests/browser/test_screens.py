@@ -133,8 +133,8 @@ def compared(bench: Bench) -> None:
     bench.root.get_by_label("Format").select_option("onnx-int8")
     bench.button("Export").click()
     bench.finished("Exported 'drop at most 3 int5'")
-    bench.root.locator('circle[data-trial="drop at most 3"]').click()
-    expect(bench.root.locator("[data-brushed]")).to_have_count(1)
+    bench.root.locator('circle[data-trial="drop at most 3 int5"]').click()
+    expect(bench.root.locator("[data-brushed]")).to_have_count(2)  # the same MACs and accuracy
     each_look(bench.page, bench, "compare")
     bench.root.get_by_label("Plot against").select_option("predicted")
     each_look(bench.page, bench, "predicted")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import warnings
 
 import numpy as np
 import pytest
 from compressing import DISTILL, PRUNE, TUNE, compress, network, recipe, same, task
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from odd_values import mutations
 
 import slimlab as sl
 from slimlab.compressor.checkpoints import Checkpoints, read_state
@@ -171,6 +173,41 @@ def test_a_manifest_that_says_something_else_is_refused(written, tmp_path_factor
         return  # names are compared with those that the recipe needs
     with pytest.raises(sl.ArtifactError):
         read_state(target)
+
+
+def _goes_on_or_refuses(written, base, data):
+    """Write a checkpoint with right checksums and odd facts, and go on from it."""
+    facts, files = read_folder(written[0] / "checkpoints" / "000000006-001", "checkpoint")
+    own = {k: v for k, v in facts.items() if k not in ("kind", "files")}
+    changed = data.draw(mutations(own))
+    folder = base / "odd"
+    shutil.rmtree(folder, ignore_errors=True)
+    write_folder(folder / "checkpoints" / "000000006-001", "checkpoint", changed, files)
+    steps = sl.Compressor(STEPS, network(), task(), folder=folder).iter_run()
+    words = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SlimLabWarning)
+        try:
+            next(steps)
+        except sl.SlimLabError as refused:
+            words.append(str(refused))
+        finally:
+            steps.close()
+    assert all(10 < len(each) < 1000 for each in words)
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["000000006-001"]
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_odd_facts_end_in_a_sentence(written, tmp_path_factory, data):
+    _goes_on_or_refuses(written, tmp_path_factory.getbasetemp(), data)
+
+
+@pytest.mark.slow
+@given(st.data())
+@settings(max_examples=3_000, deadline=None, suppress_health_check=list(HealthCheck))
+def test_odd_facts_end_in_a_sentence_thousands_of_times(written, tmp_path_factory, data):
+    _goes_on_or_refuses(written, tmp_path_factory.getbasetemp(), data)
 
 
 parts = st.lists(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from odd_values import mutations, odd
 
 import slimlab as sl
 from slimlab.recipe.text import write_yaml
@@ -34,50 +34,10 @@ def check(text):
     assert error.line is None or 1 <= error.line <= len(text.splitlines()) + 1
 
 
-def places(value, path=()):
-    """Every place in plain data."""
-    found = [path] if path else []
-    if isinstance(value, dict):
-        found += [p for k, v in value.items() for p in places(v, (*path, k))]
-    if isinstance(value, list):
-        found += [p for i, v in enumerate(value) for p in places(v, (*path, i))]
-    return found
-
-
-def parent(data, path):
-    for key in path[:-1]:
-        data = data[key]
-    return data
-
-
-odd = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=True), st.text(max_size=8),
-    st.sampled_from([[], {}, [[]], {"": 1}, 10**30, -1, 0, 1e308, 5e-324, "l2", "prune", "x" * 600,
-                     [0, 1], [[0, 1]], {"name": "vgg"}, "((", "\ud7ff", ["a", "b"], [None]]),
-)  # fmt: skip
-
-
 @st.composite
 def mutated(draw):
     """A shipped recipe with a few keys dropped, renamed, doubled, moved, or of other values."""
-    data = copy.deepcopy(DATA[draw(st.sampled_from(sorted(DATA)))])
-    for _ in range(draw(st.integers(1, 3))):
-        here = places(data)
-        if not here:
-            break
-        path = draw(st.sampled_from(here))
-        holder, key = parent(data, path), path[-1]
-        kind = draw(st.sampled_from(["drop", "rename", "replace", "replace", "graft"]))
-        if kind == "drop":
-            del holder[key]
-        elif kind == "rename" and isinstance(holder, dict):
-            new = key[:-1] if draw(st.booleans()) else draw(st.text(max_size=6))
-            holder[new] = holder.pop(key)
-        elif kind == "graft":
-            holder[key] = copy.deepcopy(parent(data, draw(st.sampled_from(here))[:1])).copy()
-        else:
-            holder[key] = copy.deepcopy(draw(odd))
-    return data
+    return draw(mutations(DATA[draw(st.sampled_from(sorted(DATA)))]))
 
 
 @given(mutated())
@@ -128,6 +88,14 @@ def test_text_with_pieces_put_in(name, data):
     at = data.draw(st.integers(0, len(text)))
     cut = data.draw(st.integers(0, 4))
     check(text[:at] + piece + text[at + cut :])
+
+
+@pytest.mark.parametrize(
+    "text", ["{key}: 1", "version: 1\n{key}: 2\n{key}: 2", "model: {{{key}: 1}}", "9{key}: 1"]
+)
+@pytest.mark.parametrize("letter", ["n", "9"])
+def test_a_long_key_is_told_in_short(text, letter):
+    check(text.format(key=letter * 5000))
 
 
 @given(st.text(max_size=80))

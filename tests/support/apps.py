@@ -24,7 +24,7 @@ def end_kernel(page: Page, server: Server) -> None:
 
 def opened(page: Page, server: Server) -> Bench:
     """Open the address that was printed."""
-    page.goto(server.printed)
+    page.goto(server.printed, timeout=120 * SECONDS)  # it is there when its cell has run
     bench = Bench(page)
     expect(bench.root).to_be_visible(timeout=120 * SECONDS)
     return bench

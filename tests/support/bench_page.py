@@ -41,8 +41,9 @@ class Bench:
 
     def finished(self, message: str, *, status: str = "done", seconds: float = 90) -> None:
         """Wait for the end of a job, and for what it says."""
-        expect(self.job).to_have_attribute("data-status", status, timeout=seconds * SECONDS)
-        expect(self.status).to_contain_text(message)
+        # The words first: the job before it may have ended in the same state.
+        expect(self.status).to_contain_text(message, timeout=seconds * SECONDS)
+        expect(self.job).to_have_attribute("data-status", status)
 
     def confirmed(self) -> None:
         """Wait until the kernel has computed the same numbers as the browser."""

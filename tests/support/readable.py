@@ -8,7 +8,7 @@ CROWDED = """(root) => {
         && !e.closest('.slim-tip, thead, tfoot, .slim-head'); // these lie over what scrolls
     const leaf = (e) => ![...e.children].some((c) => c.tagName !== 'title')
         && e.textContent.trim() !== ''
-        && !['title', 'OPTION', 'STYLE', 'SUMMARY'].includes(e.tagName);
+        && !['title', 'circle', 'OPTION', 'STYLE', 'SUMMARY'].includes(e.tagName);
     const shown = (e) => {
         let box = e.getBoundingClientRect();
         for (let p = e.parentElement; p && root.contains(p); p = p.parentElement) {

@@ -40,8 +40,8 @@ class Settings:
     images: int | None = 1000
     ratios: str = "0.1:0.9:0.2"
     criterion: str = "l1_norm"
-    epochs: int = 1
-    learning_rate: float = 1e-3
+    epochs: int = 3
+    learning_rate: float = 5e-3
     teacher: bool = False
     folder: str = ""
     uniform: float = 0.5
@@ -55,7 +55,7 @@ class Settings:
     layer_bits: Mapping[str, int] = field(default_factory=dict)
     quant_epochs: int = 0
     pair_loss: str = "attention"
-    pair_weight: float = 100.0
+    pair_weight: float = 3.0
 
     @property
     def grids(self) -> QuantConfig:

@@ -43,7 +43,9 @@ export class Comparison implements Panel {
   }
 
   private choose(name: string): void {
-    if (this.choosable) this.ctx.send("choose", { name });
+    // The unpruned model is there to be looked at: nothing can be done with it here.
+    const known = this.ctx.get<CandidatesView>("candidates").rows?.some((row) => row.name === name);
+    if (this.choosable && known) this.ctx.send("choose", { name });
   }
 
   private draw(): void {
@@ -54,7 +56,7 @@ export class Comparison implements Panel {
     show(this.full, rows.length > 0);
     if (!rows.length) return;
     const heads = ["Model", capital(metricName(view.metric)), "Drop (points)", ...(this.choosable ? ["Predicted"] : []), "MACs", "Parameters", "Bytes on disk", "Latency (median)"];
-    this.head.replaceChildren(h("tr", {}, ...heads.map((name, i) => h("th", { scope: "col", class: i ? "slim-num" : "" }, name))));
+    this.head.replaceChildren(h("tr", {}, ...heads.map((name, i) => h("th", { scope: "col", class: `${i ? "slim-num" : ""}${name === "Parameters" ? " slim-extra" : ""}` }, name))));
     this.body.replaceChildren(...rows.map((row) => this.row(row, rows[0], view.unit ?? "", chosen)));
     text(this.note, `★ best trade-off: no other model here is as good in ${metricName(view.metric)}, MACs and bytes and better in one. ` +
       `Latency: a batch of ${view.batch ?? 1} on this machine, quartiles in brackets.`);
@@ -76,12 +78,12 @@ export class Comparison implements Panel {
   }
 
   private row(row: TrialRow, first: TrialRow, unit: string, chosen: string): HTMLElement {
-    const cell = (value: string, less = "") => h("td", { class: "slim-num" }, value, less && row !== first ? h("small", {}, ` ${less}`) : null);
+    const cell = (value: string, less = "", more = "") => h("td", { class: `slim-num${more}` }, value, less && row !== first ? h("small", {}, ` ${less}`) : null);
     const span = row.latency_low !== null && row.latency_high !== null ? `[${row.latency_low.toFixed(2)}–${row.latency_high.toFixed(2)}]` : "";
-    const latency = h("td", { class: "slim-num" }, row.latency === null ? "–" : ms(row.latency), span ? h("small", {}, ` ${span}`) : null);
+    const latency = h("td", { class: "slim-num", title: span }, row.latency === null ? "–" : ms(row.latency), span ? h("small", { class: "slim-extra" }, ` ${span}`) : null);
     return h("tr", { "data-trial": row.name, "data-pareto": row.pareto ? "yes" : "no", class: `${row.name === chosen ? "slim-selected" : ""}${this.ctx.memory.brushed.includes(row.name) ? " slim-brushed" : ""}`, click: () => this.choose(row.name) },
       h("th", { scope: "row" }, h("span", { class: "slim-star", title: row.pareto ? "best trade-off" : "" }, row.pareto ? "★" : ""), row.name), cell(score(row.score, unit)), cell(row.drop === null ? "–" : fixed(row.drop, 2)),
-      ...(this.choosable ? [this.forecast(row)] : []), cell(count(row.macs), removed(first.macs, row.macs)), cell(count(row.params), removed(first.params, row.params)),
+      ...(this.choosable ? [this.forecast(row)] : []), cell(count(row.macs), removed(first.macs, row.macs)), cell(count(row.params), removed(first.params, row.params), " slim-extra"),
       cell(bytes(row.bytes), removed(first.bytes, row.bytes)), latency);
   }
 }

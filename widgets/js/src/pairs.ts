@@ -45,7 +45,7 @@ export class Pairs {
     const view = this.ctx.get<PairsView>("pairs");
     const settings = this.ctx.get<SettingsView>("settings");
     setInput(this.loss, settings.pair_loss ?? "attention");
-    setInput(this.weight, String(settings.pair_weight ?? 100));
+    setInput(this.weight, String(settings.pair_weight ?? 3));
     const { student = [], teacher = [], pairs = [], name = "" } = view;
     this.suggest.disabled = this.ctx.busy || !view.possible;
     this.clear.disabled = !pairs.length;

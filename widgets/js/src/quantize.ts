@@ -20,7 +20,7 @@ export class Quantize implements Panel {
   readonly el: HTMLElement;
   private which = h("select", { "data-key": "quant-which", title: "The model to quantize: the unpruned one, or a pruned one" });
   private weight = h("select", { "data-key": "quant-weight", title: "One scale for a whole weight, or one for each output channel" },
-    h("option", { value: "channel_wise_abs_max" }, "one an output channel"), h("option", { value: "abs_max" }, "one a tensor"));
+    h("option", { value: "channel_wise_abs_max" }, "one per output channel"), h("option", { value: "abs_max" }, "one per tensor"));
   private weightBits = h("select", { "data-key": "quant-weight-bits" }, ...bitOptions());
   private activationBits = h("select", { "data-key": "quant-activation-bits" }, ...bitOptions());
   private epochs = h("input", { type: "number", min: 0, max: 1000, step: 1, "data-key": "quant-epochs", title: "0: scales are chosen on calibration images. More: the weights are also trained on their grids" });
@@ -34,7 +34,7 @@ export class Quantize implements Panel {
     this.start = button("Quantize", "quantize", "Put weights and activations of a copy on grids of few bits; it becomes a model to compare", () => ctx.send("quantize", { name: this.which.value }), true);
     for (const input of [this.weight, this.weightBits, this.activationBits, this.epochs]) input.addEventListener("change", () => this.send());
     this.which.addEventListener("change", () => { ctx.memory.quantized = this.which.value; ctx.send("look_at_weights", { name: this.which.value }); });
-    const heads = ["Layer", "Weights", "Bits", "Rounding error", "", "One a tensor", "One a channel"];
+    const heads = ["Layer", "Weights", "Bits", "Rounding error", "", "One per tensor", "One per channel"];
     const titles = ["", "", "Bits of this layer's weights; 32 leaves it in float", "Expected error of the weights with these settings, as a share of their size", "", "The same with one scale for the whole weight", "The same with one scale for each output channel"];
     const table = h("table", { class: "slim-table slim-quant", "aria-label": "Bits of each layer" },
       h("thead", {}, h("tr", {}, ...heads.map((name, i) => h("th", { scope: "col", title: titles[i], class: i && i !== 2 && i !== 4 ? "slim-num" : "" }, name)))), this.body);

@@ -15,6 +15,7 @@ export const AXES: Record<Axis, { label: string; format: (x: number) => string }
 
 const MARGIN = { top: 22, right: 24, bottom: 44, left: 56 };
 const HEIGHT = 300;
+const RADIUS = 6;
 
 interface Box { x0: number; y0: number; x1: number; y1: number }
 const overlaps = (a: Box, b: Box): boolean => a.x0 < b.x1 && b.x0 < a.x1 && a.y0 < b.y1 && b.y0 < a.y1;
@@ -132,15 +133,24 @@ export class Scatter {
       s("line", { x1: x(r.latency_low!), x2: x(r.latency_high!), y1: y(r.score), y2: y(r.score) })));
     this.marks.replaceChildren(...rows.map((r, i) => {
       const kind = `slim-trial${pareto.includes(r) ? " slim-pareto" : ""}${r.name === this.chosen ? " slim-chosen" : ""}${this.brushed.includes(r.name) ? " slim-brushed" : ""}`;
-      const pick = () => { this.choose(r.name); this.select([r.name]); };
+      const pick = () => this.pick(r.name);
       const title = `${r.name}: ${score(r.score, this.view.unit ?? "")} at ${AXES[this.axis].format(cost(r))}`;
-      return s("circle", { class: kind, cx: at[i].x, cy: at[i].y, r: 6, "data-trial": r.name, tabindex: 0, role: "button",
+      return s("circle", { class: kind, cx: at[i].x, cy: at[i].y, r: RADIUS, "data-trial": r.name, tabindex: 0, role: "button",
         "aria-label": title, ...KEYS, click: pick,
         keydown: (e: KeyboardEvent) => { e.stopPropagation(); if (e.key === "Enter" || e.key === " ") { e.preventDefault(); pick(); } } },
         s("title", {}, title));
     }));
     const spots = placeLabels(at, this.width);
     this.labels.replaceChildren(...rows.map((r, i) => s("text", { x: spots[i].x, y: spots[i].y }, r.name)));
+  }
+
+  /** A click takes all models whose marks lie on one another, and chooses the next of them: none stays hidden under another. */
+  private pick(name: string): void {
+    const [x, y] = this.at.get(name)!;
+    const here = [...this.at].filter(([, [a, b]]) => Math.hypot(a - x, b - y) < RADIUS).map(([one]) => one);
+    const next = here.includes(this.chosen) ? here[(here.indexOf(this.chosen) + 1) % here.length] : name;
+    this.choose(next);
+    this.select(here);
   }
 
   private axes(x: Scale, y: Scale): void {

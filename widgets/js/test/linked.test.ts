@@ -101,6 +101,26 @@ describe("the comparison", () => {
     expect(el.querySelectorAll(".slim-comparison tr.slim-brushed")).toHaveLength(0);
   });
 
+  it("takes all models whose marks lie on one another, and chooses one after the other", () => {
+    const rows = (traits.comparison_view as any).rows.map((row: any) => (row.name === "third" ? { ...row, macs: 600, score: 87.5 } : row.name === "half" ? { ...row, macs: 600, score: 87.5 } : row));
+    const { el, model } = show({ ...traits, comparison_view: { ...(traits.comparison_view as any), rows } });
+    const top = el.querySelector<SVGElement>('.slim-scatter circle[data-trial="third"]')!;
+    const click = () => el.querySelector<SVGElement>('.slim-scatter circle[data-trial="third"]')!.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+    expect(top.getAttribute("cx")).toBe(el.querySelector('.slim-scatter circle[data-trial="half"]')!.getAttribute("cx"));
+    click();
+    expect(el.querySelectorAll(".slim-comparison tr.slim-brushed")).toHaveLength(2);
+    const first = model.sent[model.sent.length - 1].name;
+    model.set("candidates_view", { ...(traits.candidates_view as any), chosen: first });
+    click();
+    expect(new Set([first, model.sent[model.sent.length - 1].name])).toEqual(new Set(["half", "third"]));
+  });
+
+  it("leaves the unpruned model alone: there is nothing to do with it", () => {
+    const { el, model } = show(traits);
+    el.querySelector<SVGElement>('.slim-scatter circle[data-trial="baseline"]')!.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+    expect(model.sent).toEqual([]);
+  });
+
   it("sets predicted and measured drops side by side", () => {
     const { el } = show(traits);
     expect(el.querySelector('.slim-comparison [data-trial="half"]')!.textContent).toContain("2.50 (4.00)");
