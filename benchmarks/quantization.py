@@ -30,6 +30,11 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "moving_average / abs_max": {"activation": "moving_average_abs_max", "weight": "abs_max"},
     "abs_max / channel-wise": {"activation": "abs_max", "weight": "channel_wise_abs_max"},
 }
+# Where one scale serves a whole weight, channels are brought to like ranges first.
+EQUALIZED = {
+    name: {**config, "equalize": True} if config["weight"] == "abs_max" else config
+    for name, config in PUBLISHED.items()
+}
 OBSERVERS: dict[str, dict[str, Any]] = {
     f"observer {name}": {"observer": name}
     for name in ("abs_max", "average", "percentile", "histogram", "kl", "mse")
@@ -46,11 +51,18 @@ REMEDIES: dict[str, dict[str, Any]] = {
 }
 GROUPS: dict[str, dict[str, dict[str, Any]]] = {
     "qat": PUBLISHED,
-    "ptq": {**PUBLISHED, **OBSERVERS},
+    "taught": EQUALIZED,
+    "ptq": {
+        **PUBLISHED,
+        **{f"{n}, equalized": c for n, c in EQUALIZED.items() if "equalize" in c},
+        **OBSERVERS,
+    },
     "remedies": REMEDIES,
 }
 TITLES = {
     "qat": "Trained on the grid: {steps} steps of {batch} images at a learning rate of {rate:g}",
+    "taught": "{steps} steps of {batch} images at a learning rate of {rate:g}, taught by the "
+    "network in float; where one scale serves a weight, equalized first",
     "ptq": "Calibrated only, on 256 images",
     "remedies": "Weights of 4 bits with one scale a tensor, calibrated only, on 256 images",
 }
@@ -91,7 +103,7 @@ class Network:
             learning_rate=key["learning_rate"],
             batch_size=BATCH,
             seed=key["seed"],
-            teacher=self.model if key.get("teacher") else None,
+            teacher=self.model if key["group"] == "taught" else None,
             training=Training(evaluate_images=1),  # measured below, on all
             progress=False,
         )
@@ -103,14 +115,12 @@ def keys(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Every run by all that decides its result; one seed of everything first."""
     for seed in options.seeds:
         for group in options.arms:
-            trained = group == "qat"
+            trained = group in {"qat", "taught"}
             if seed and not trained:
                 continue  # nothing is drawn
             for network in options.networks:
                 for arm, config in GROUPS[group].items():
-                    taught = {"teacher": True} if trained and options.teacher else {}
                     yield {
-                        **taught,
                         "group": group,
                         "arm": arm,
                         "config": config,
@@ -173,7 +183,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--train-images", type=int, default=12_800)
     parser.add_argument("--test-images", type=int, default=10_000)
     parser.add_argument("--learning-rate", type=float, default=1e-4)
-    parser.add_argument("--teacher", action="store_true", help="QAT learns from the float network")
     parser.add_argument("--minutes", type=float, default=1e6, help="no run is begun after these")
     parser.add_argument("--results", type=Path, default=Path("quantization.jsonl"))
     parser.add_argument("--suffix", default="", help="of the markers on the page")

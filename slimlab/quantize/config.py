@@ -47,8 +47,8 @@ class QuantConfig:
     observer
         What chooses them: the largest magnitude (`"abs_max"`), the mean of the batches' largest
         (`"average"`), the mean of the batches' percentiles (`"percentile"`), the percentile of
-        all (`"histogram"`), the least divergence of the distributions (`"kl"`, Migacz 2017), or
-        the least squared error (`"mse"`).
+        all (`"histogram"`), the least divergence of the distributions (`"kl"`, Migacz 2017, of
+        the ranges that don't raise the squared error), or the least squared error (`"mse"`).
     percentile
         Of `"percentile"` and `"histogram"`, in percent.
     joins
@@ -62,7 +62,9 @@ class QuantConfig:
         Of the moving average, and of the range.
     equalize
         Bring the channels of neighbouring layers to like ranges first, which changes nothing in
-        float (Nagel et al. 2019, 1906.04721). Layers that share one scale gain most.
+        float (Nagel et al. 2019, 1906.04721). With `weight="abs_max"` and depthwise convolutions it
+        wins back most of what is lost. Features inside the network change their ranges, so losses
+        that compare them with a teacher's do not go with it.
     correct_bias
         Take what rounding adds to the mean of each channel off the biases, when the scales are
         chosen (the same paper).

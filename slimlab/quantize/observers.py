@@ -123,6 +123,15 @@ class Histogram:
         """The magnitude in the middle of each bin."""
         return np.asarray((np.arange(BINS) + 0.5) * self.width, np.float64)
 
+    def squared_errors(self, scales: Floats, top: int) -> Floats:
+        """What the grid of each scale changes all values by, squared and summed up."""
+        filled = self.counts > 0
+        x, weights = self.centres[filled], self.counts[filled]
+        steps = scales[:, None] / top
+        # Inside a step the error is spread evenly, but few bins a step leave it to their centres.
+        whole = np.minimum(np.rint(x / steps), top)
+        return np.asarray(((whole * steps - x) ** 2 * weights).sum(1), np.float64)
+
     @property
     def used(self) -> int:
         """Bins up to the last that holds something."""
@@ -157,19 +166,18 @@ class SquaredError(Histogram):
         """The best of a hundred scales up to the largest magnitude."""
         if self.width == 0:
             return 1.0
-        filled = self.counts > 0
-        x, weights = self.centres[filled], self.counts[filled]
         high = self.used * self.width
         scales = high * np.arange(1, CANDIDATES + 1) / CANDIDATES
-        steps = scales[:, None] / self._top
-        # Inside a step the error is spread evenly, but few bins a step leave it to their centres.
-        whole = np.minimum(np.rint(x / steps), self._top)
-        errors = ((whole * steps - x) ** 2 * weights).sum(1)
-        return float(safe(scales[int(errors.argmin())]))
+        return float(safe(scales[int(self.squared_errors(scales, self._top).argmin())]))
 
 
 class Divergence(Histogram):
-    """The range whose values lose least information on the grid (Migacz, 8-bit inference, 2017)."""
+    """The range whose values lose least information on the grid (Migacz, 8-bit inference, 2017).
+
+    Of the ranges with no greater squared error than the whole one. The divergence counts how many
+    values are clipped and not by how much: where one channel of a depthwise convolution is larger
+    than the others, it would clip all of that channel.
+    """
 
     def __init__(self, bits: int) -> None:
         super().__init__()
@@ -181,6 +189,8 @@ class Divergence(Histogram):
             return 1.0
         used, first = self.used, min(self._levels, self.used)
         ends = np.unique(np.linspace(first, used, CANDIDATES).astype(int))
+        errors = self.squared_errors(ends * self.width, self._levels - 1)
+        ends = ends[errors <= errors[-1]]
         costs = [self._divergence(int(end)) for end in ends]
         return float(safe(ends[int(np.argmin(costs))] * self.width))
 

@@ -53,6 +53,24 @@ def test_the_squared_error_is_least(bits: int) -> None:
     assert found < best * 1.1
 
 
+@pytest.mark.parametrize("bits", [4, 8])
+def test_divergence_does_not_clip_a_channel_that_is_larger_than_the_others(bits: int) -> None:
+    # One of 32 channels is ten times as large. Fewer values than are worth a level are clipped.
+    rng = np.random.default_rng(4)
+    channels = np.maximum(rng.standard_normal([32, 20000]), 0).astype(np.float32)
+    channels[0] *= 10
+    top = 2 ** (bits - 1) - 1
+    found = scale_of("kl", channels, bits=bits)
+
+    def error(scale: float) -> float:
+        rounded = np.minimum(np.rint(channels / scale * top), top) * scale / top
+        return float(((rounded - channels) ** 2).mean())
+
+    assert error(found) <= error(float(channels.max())) * 1.01
+    if bits == 8:
+        assert found > 0.5 * channels.max()
+
+
 @pytest.mark.parametrize("name", ["percentile", "histogram", "kl", "mse"])
 def test_an_outlier_does_not_set_the_scale(name: str) -> None:
     values = np.random.default_rng(2).normal(size=50000).astype(np.float32)
