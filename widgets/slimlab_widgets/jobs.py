@@ -24,8 +24,9 @@ Steps = Generator[Step[Any], None, Any]
 Runner = Callable[[Callable[[], None]], None]
 
 _NAME = "slimlab-job"
-# How far heavy work steps back behind the page, the cells and everything else of a person.
-_BEHIND = 10
+# How far heavy work steps back behind the page and the cells: to a third of their share of a core.
+# Further back it would hardly run beside other people's work.
+_BEHIND = 5
 # Before this much work is seen, a prediction of the time left would only jump about.
 _SECONDS_BEFORE_ETA = 0.7
 
