@@ -38,6 +38,7 @@ def quantize(  # noqa: PLR0913 - each is set often enough to have its name here
     teacher: Teachers | None = None,
     distill: Sequence[DistillLoss] | None = None,
     training: Training | None = None,
+    first_epoch: int = 0,
     progress: bool = True,
 ) -> Layer:
     """Copy a model with its convolutions and linear layers computed on grids of few bits.
@@ -56,7 +57,7 @@ def quantize(  # noqa: PLR0913 - each is set often enough to have its name here
         What goes on which grid; `QuantConfig()` when None.
     epochs
         Passes over the training data.
-    learning_rate, batch_size, seed, teacher, distill, training
+    learning_rate, batch_size, seed, teacher, distill, training, first_epoch
         Of the training, as for `fine_tune`.
     progress
         Show a progress bar.
@@ -98,6 +99,7 @@ def quantize(  # noqa: PLR0913 - each is set often enough to have its name here
         teacher=teacher,
         distill=distill,
         training=training,
+        first_epoch=first_epoch,
     )
     return drain(steps, progress=progress, title="Quantize")
 
@@ -114,6 +116,7 @@ def iter_quantize(  # noqa: PLR0913 - the same as quantize
     teacher: Teachers | None = None,
     distill: Sequence[DistillLoss] | None = None,
     training: Training | None = None,
+    first_epoch: int = 0,
 ) -> Generator[Step[History], None, Layer]:
     """Quantize step by step: batches of calibration, then training steps.
 
@@ -148,6 +151,7 @@ def iter_quantize(  # noqa: PLR0913 - the same as quantize
                 teacher=teacher,
                 distill=distill,
                 training=training,
+                first_epoch=first_epoch,
             )
             fresh = yield from _trained(steps, total)
     except Stopped:

@@ -5,7 +5,7 @@ Ranks on calibration images; knows no scan of its own and no fine-tuning.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,11 +95,12 @@ class AutoResult:
     Attributes
     ----------
     tried
-        The candidates, best first.
+        The candidates: the chosen one, then the others, best first. Of those that can't be told
+        from the best by chance, the one that was entered first is chosen.
     metric
         The name of what they were ranked by.
     why
-        A sentence: by how much the first won, and whether that can be told from chance.
+        A sentence: by how much it won, and whether that can be told from chance.
     left_out
         Candidates that were not tried, each with a sentence that says why.
     model, history
@@ -136,8 +137,8 @@ class AutoResult:
         return self.tried[0]
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a candidate, best first: `candidate, macs_removed, params_removed, bytes_removed,
-        re_estimated`, and `latency_removed`, `as_cut` where they are known.
+        """One row a candidate, in the order of `tried`: `candidate, macs_removed, params_removed,
+        bytes_removed, re_estimated`, and `latency_removed`, `as_cut` where they are known.
         """
         names = ["macs_removed", "params_removed", "bytes_removed", "latency_removed"]
         rows = [
@@ -165,7 +166,7 @@ class Contest:
         self._most = 1.0 if macs_most is None else macs_most
         self._left_out: list[tuple[str, str]] = []
         self._entries: list[tuple[Tried, Scores]] = []
-        self._best: Layer | None = None
+        self._models: list[Layer] = []
         self._has_statistics = bool(batch_norms(model))
 
     def enter(self, way: Candidate, table: Sensitivity | None) -> None:
@@ -186,9 +187,8 @@ class Contest:
             small = recalibrate_bn(small, self._task, images=self._settings.recalibration)
         scores = self._scores(small)
         entry = Tried(way, ratios, seen, self._metric(scores), as_cut)
-        if not self._entries or self._better(entry, max(self._entries, key=self._key)[0]):
-            self._best = small
         self._entries.append((entry, scores))
+        self._models.append(small)
 
     def annealing(self) -> Generator[Step[Any], None, None]:
         """Go on from the best candidate by simulated annealing, and enter what it finds."""
@@ -217,19 +217,50 @@ class Contest:
             self.enter(Candidate("annealing", criterion, scope, found.ratios), None)
 
     def best(self) -> Layer:
-        """The best model as it was cut, its statistics estimated anew."""
-        if self._best is None:
+        """The chosen model as it was cut, its statistics estimated anew."""
+        if not self._models:
             msg = "No candidate was measured."
             raise PlanError(msg)
-        return self._best
+        return self._models[self._chosen]
 
     def result(self) -> AutoResult:
         """The table so far."""
-        # Sorting is stable: of equals the one that was entered first wins.
+        if not self._entries:
+            return AutoResult(metric=self._task.metric.name, left_out=tuple(self._left_out))
+        # Sorting is stable: of equals the one that was entered first comes first.
         ordered = sorted(self._entries, key=lambda entry: -self._key(entry))
-        tried = tuple(entry for entry, _ in ordered)
-        left = tuple(self._left_out)
-        return AutoResult(tried, self._task.metric.name, self._why(ordered), left, self._best)
+        chosen = self._entries[self._chosen]
+        rest = [entry for entry in ordered if entry is not chosen]
+        return AutoResult(
+            tuple(entry for entry, _ in (chosen, *rest)),
+            self._task.metric.name,
+            self._why(chosen, rest),
+            tuple(self._left_out),
+            self.best(),
+        )
+
+    @property
+    def _chosen(self) -> int:
+        """Number of the candidate that was entered first of those as good as the best.
+
+        The largest of several noisy numbers is so by luck as well. Where they can't be told apart,
+        the order in which ways are tried says more: it is that of their accuracy after fine-tuning.
+        """
+        best = max(self._entries, key=self._key)
+        return next(
+            n
+            for n, entry in enumerate(self._entries)
+            if entry is best or self._lead(best, entry)[1] <= 0
+        )
+
+    def _lead(
+        self, one: tuple[Tried, Scores], other: tuple[Tried, Scores]
+    ) -> tuple[float, float, float]:
+        """By how much a candidate is better than another, and the 95 % interval of that."""
+        lead, *ends = (
+            self._sign * v * self._task.metric.scale for v in paired_interval(one[1], other[1])
+        )
+        return lead, min(ends), max(ends)
 
     def _too_much(self, way: Candidate, seen: Preview) -> str:
         return (
@@ -237,22 +268,20 @@ class Contest:
             f"{self._most:.1%} allowed: channels come in lumps; widen the range."
         )
 
-    def _why(self, ordered: list[tuple[Tried, Scores]]) -> str:
+    def _why(self, chosen: tuple[Tried, Scores], rest: Sequence[tuple[Tried, Scores]]) -> str:
         metric = self._task.metric
-        if not ordered:
-            return ""
-        first = ordered[0][0]
-        head = f"{first.candidate.name}: {metric.name} {first.re_estimated:.2f}{metric.unit}"
-        if len(ordered) == 1:
-            return f"{head}; nothing else was tried."
-        lead, low, high = (
-            self._sign * v * metric.scale for v in paired_interval(ordered[0][1], ordered[1][1])
+        head = (
+            f"{chosen[0].candidate.name}: {metric.name} {chosen[0].re_estimated:.2f}{metric.unit}"
         )
-        low, high = min(low, high), max(low, high)
+        if not rest:
+            return f"{head}; nothing else was tried."
+        lead, low, high = self._lead(chosen, rest[0])
+        where = "before" if lead >= 0 else "behind"
         sure = "clearly" if low > 0 else "not told from chance, but"
+        tail = " Of such, the way that is tried first is chosen." if lead < 0 else ""
         return (
-            f"{head}, {sure} {lead:.2f} points before {ordered[1][0].candidate.name} "
-            f"({low:.2f} to {high:.2f}) on {len(ordered[0][1])} calibration images."
+            f"{head}, {sure} {abs(lead):.2f} points {where} {rest[0][0].candidate.name} "
+            f"({low:.2f} to {high:.2f}) on {len(chosen[1])} calibration images.{tail}"
         )
 
     def _cut(self, ratios: Ratios, criterion: str) -> Layer:
@@ -273,6 +302,3 @@ class Contest:
 
     def _key(self, entry: tuple[Tried, Scores]) -> float:
         return self._sign * entry[0].re_estimated
-
-    def _better(self, one: Tried, other: Tried) -> bool:
-        return self._sign * one.re_estimated > self._sign * other.re_estimated

@@ -36,7 +36,7 @@ from typing import Any
 import nbformat
 import prerequisites
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 from servers import START_SECONDS, Server, running
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +54,8 @@ CHROME_OPTIONS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
+# Five seconds are short where other work shares the machine.
+expect.set_options(timeout=20_000)
 KERNEL_READY = """() => {
     const app = window.jupyterapp, widget = app && app.shell.currentWidget;
     const session = widget && widget.sessionContext && widget.sessionContext.session;

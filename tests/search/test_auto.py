@@ -2,14 +2,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import paddle
 import pytest
 from clocks import StairClock
 
 import slimlab as sl
+from slimlab.allocate import Budget
 from slimlab.allocate.time_tables import on_measured_widths
 from slimlab.errors import PlanError
 from slimlab.search import AutoSettings, Candidate, candidates
+from slimlab.search.contest import Contest
 
 FEW = AutoSettings(images=128, recalibration=64, scan={"images": 64, "ratios": [0.3, 0.6, 0.9]})
 
@@ -50,7 +53,7 @@ def test_all_candidates_meet_the_budget_and_the_best_is_first(task, model):
     frame = found.to_frame()
     assert len(frame) == len(candidates())
     assert (frame["macs_removed"] >= 0.5).all()
-    assert frame["re_estimated"].is_monotonic_decreasing
+    assert frame["re_estimated"][1:].is_monotonic_decreasing
     assert found.winner.candidate.name in found.why
     assert found.winner.preview.macs == sl.trace(found.model, task.example).macs
     after = {k: v.numpy() for k, v in model.state_dict().items()}
@@ -201,3 +204,26 @@ def test_nothing_to_try_and_unknown_allocations_are_refused(task, model):
         next(sl.iter_auto_prune(model, task, macs=0.5, tried=[]))
     with pytest.raises(PlanError, match="budget"):
         Candidate("budgte")
+
+
+@pytest.mark.parametrize(
+    ("right", "chosen", "told"),
+    [
+        ((40, 43), "uniform", "behind"),  # three images of sixty are chance
+        ((40, 60), "scores-lamp", "clearly"),
+        ((43, 40), "uniform", "not told from chance"),
+    ],
+)
+def test_of_ways_that_can_not_be_told_apart_the_first_is_chosen(
+    task, model, monkeypatch, right, chosen, told
+):
+    contest = Contest(model, task, Budget(macs=0.5), AutoSettings(recalibration=16))
+    waiting = [np.repeat([1.0, 0.0], [count, 60 - count]) for count in right]
+    monkeypatch.setattr(contest, "_scores", lambda _: waiting.pop(0))
+    for name in ("uniform", "scores-lamp"):
+        contest.enter(Candidate(name), None)
+    found = contest.result()
+    assert found.winner.candidate.allocation == chosen
+    assert told in found.why
+    assert found.winner.preview.macs == sl.trace(found.model, task.example).macs
+    assert len(found.tried) == 2

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import os
+import sys
 import threading
 
 import pytest
 
 from slimlab.errors import SlimLabError
 from slimlab.steps import Step, Stopped
-from slimlab_widgets.jobs import Jobs, Work, inline, once
+from slimlab_widgets.jobs import Jobs, Work, in_thread, inline, once
 
 
 def iter_count(n, gate=None, keeps=True):
@@ -156,3 +158,25 @@ def test_the_end_is_reached_even_where_nobody_can_be_told():
     with pytest.raises(OSError, match="gone"):
         jobs.start(work(lambda: iter_count(1)))
     assert jobs.wait(0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priorities of their own here")
+@pytest.mark.parametrize(
+    ("run", "timed", "behind"),
+    [(in_thread, False, True), (in_thread, True, False), (inline, False, False)],
+)
+def test_a_job_goes_behind_the_page_unless_it_takes_times(run, timed, behind):
+    def nice():
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def steps():
+        found.append(nice())
+        yield Step(1, 1, "", None)
+
+    found: list[int] = []
+    before = nice()
+    jobs = Jobs(lambda progress: None, run=run)
+    jobs.start(Work("count", "Counting", steps, lambda result, partial: "", timed=timed))
+    assert jobs.wait(30)
+    assert found == [min(19, before + 10) if behind else before]
+    assert nice() == before  # who started it stays where it was

@@ -7,7 +7,6 @@ import paddle
 import pytest
 
 import slimlab as sl
-from slimlab.errors import RecipeError
 from slimlab.quantize.grid import top_of
 
 
@@ -85,14 +84,3 @@ def test_the_tab_shows_the_weights_of_the_model_that_is_looked_at(scanned, case)
     click(scanned, "look_at_weights", name="half")
     assert scanned.quant_view["name"] == "half"
     assert scanned.quant_view["layers"][0]["weights"] == 3 * 9  # half of 6 channels
-
-
-def test_a_recipe_does_not_say_what_it_would_do_otherwise(scanned, monkeypatch):
-    from slimlab_widgets.script import Quantized
-
-    for deed in (
-        Quantized(sl.QuantConfig(), epochs=1),
-        Quantized(sl.QuantConfig(layer_bits={"a": 4})),
-    ):
-        with pytest.raises(RecipeError, match="Show the code instead"):
-            deed.strategy(0)

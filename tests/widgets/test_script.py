@@ -146,6 +146,22 @@ def test_budget_training_and_grids_give_the_same_weights_from_code_and_recipe(zo
     assert weights(made.model) == expected
 
 
+def test_bits_of_single_layers_and_training_on_grids_give_the_same_weights_too(zoo_bench):
+    bench = zoo_bench
+    first = bench.graph.layers[0]
+    click(bench, "uniform", value=0.25)
+    click(bench, "prune", name="small")
+    click(bench, "fine_tune", epochs=1, learning_rate=0.004, teacher=True)
+    facts = {"weight_bits": 5, "layer_bits": {first: 8}, "quant_epochs": 2}
+    click(bench, "quantize", name="small", **facts)
+    assert bench.candidates[1].deeds[-1].first_epoch == 1, bench.progress.message
+    expected = weights(bench.candidates[1].model)
+    paddle.seed(11)
+    assert weights(run(bench.code("small int5"))) == expected
+    made = sl.Compressor(sl.Recipe.from_yaml(bench.recipe("small int5"))).run(progress=False)
+    assert weights(made.model) == expected
+
+
 def test_trainings_follow_one_another_in_a_recipe_and_a_stopped_one_is_refused():
     deeds = [Pruned(sl.Ratios({"a": 0.5}), "l1_norm"), Tuned(2, 0.1), Tuned(3, 0.01)]
     found = sl.Recipe.from_yaml(recipe("x", Source("vgg", "digits"), deeds))

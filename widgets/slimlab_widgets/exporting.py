@@ -36,4 +36,5 @@ class Exporting(Restoring):
             return f"Exported '{candidate.name}' to {where}: {report.parity}."
 
         steps = lambda: sl.iter_export(candidate.model, where, self.task, format=format)  # noqa: E731
-        self._jobs.start(Work("export", f"Exporting '{candidate.name}'", steps, done))
+        title = f"Exporting '{candidate.name}'"
+        self._jobs.start(Work("export", title, steps, done, timed=True))

@@ -7,6 +7,9 @@ and then gives its partial result.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import threading
 import time
 import traceback
@@ -20,13 +23,30 @@ from slimlab.steps import Step, Stopped, finish_early
 Steps = Generator[Step[Any], None, Any]
 Runner = Callable[[Callable[[], None]], None]
 
+_NAME = "slimlab-job"
+# How far heavy work steps back behind the page, the cells and everything else of a person.
+_BEHIND = 10
 # Before this much work is seen, a prediction of the time left would only jump about.
 _SECONDS_BEFORE_ETA = 0.7
 
 
 def in_thread(work: Callable[[], None]) -> None:
     """Run work in a daemon thread: what a notebook wants."""
-    threading.Thread(target=work, daemon=True, name="slimlab-job").start()
+    threading.Thread(target=work, daemon=True, name=_NAME).start()
+
+
+def step_back() -> None:
+    """Let everything else go first, in a thread of a job and where threads have priorities (Linux).
+
+    A scan takes all cores; the browser that draws beside it would wait for them. Threads that are
+    started by this one, such as a runtime's, step back with it.
+    """
+    if sys.platform != "linux" or threading.current_thread().name != _NAME:
+        return
+    with contextlib.suppress(OSError):
+        mine = threading.get_native_id()
+        now = os.getpriority(os.PRIO_PROCESS, mine)
+        os.setpriority(os.PRIO_PROCESS, mine, min(19, now + _BEHIND))
 
 
 def inline(work: Callable[[], None]) -> None:
@@ -89,6 +109,8 @@ class Work:
         Gets the result and whether it is partial; gives the sentence for the status line.
     on_step
         Gets each step that carries a result so far.
+    timed
+        Whether it takes times, which it must not do behind others.
     """
 
     kind: str
@@ -96,6 +118,7 @@ class Work:
     steps: Callable[[], Steps]
     on_done: Callable[[Any, bool], str]
     on_step: Callable[[Step[Any]], None] = lambda step: None
+    timed: bool = False
 
 
 class Jobs:
@@ -192,6 +215,8 @@ class Jobs:
         self._publish(self.progress)
 
     def _work(self, number: int, work: Work) -> None:
+        if not work.timed:
+            step_back()
         start = self._clock()
         end: dict[str, Any] = {"status": "error", "left": None}
         try:

@@ -138,7 +138,8 @@ def _deed(deed: Deed) -> Json:
         ratios = dict(deed.ratios)
         return {"pruned": {"ratios": ratios, "criterion": deed.criterion, "call": deed.call}}
     if isinstance(deed, Quantized):
-        return {"quantized": {"config": deed.config.to_dict(), "epochs": deed.epochs}}
+        epochs = {"epochs": deed.epochs, "first_epoch": deed.first_epoch}
+        return {"quantized": {"config": deed.config.to_dict(), **epochs}}
     facts = {f.name: getattr(deed, f.name) for f in fields(deed)}
     return {"tuned": {**facts, "losses": [loss_to_dict(loss) for loss in deed.losses]}}
 
@@ -148,7 +149,8 @@ def _read_deed(note: Json) -> Deed:
     if kind == "pruned":
         return Pruned(sl.Ratios(facts["ratios"]), facts["criterion"], facts["call"])
     if kind == "quantized":
-        return Quantized(sl.QuantConfig.from_dict(facts["config"]), facts["epochs"])
+        config = sl.QuantConfig.from_dict(facts["config"])
+        return Quantized(config, facts["epochs"], facts["first_epoch"])
     return Tuned(**{**facts, "losses": tuple(read_loss(loss) for loss in facts["losses"])})
 
 

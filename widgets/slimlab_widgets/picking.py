@@ -79,7 +79,7 @@ class Picking(Bench):
         def steps() -> Any:
             return sl.iter_measure_times(self.model, self.graph, self.task.example)
 
-        self._jobs.start(Work("times", "Timing the layers", steps, done))
+        self._jobs.start(Work("times", "Timing the layers", steps, done, timed=True))
 
     def clear(self) -> None:
         """Prune nothing."""

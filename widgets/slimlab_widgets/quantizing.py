@@ -10,7 +10,7 @@ from slimlab.errors import SlimLabError
 from slimlab_widgets import works
 from slimlab_widgets.jobs import Work
 from slimlab_widgets.picking import Picking
-from slimlab_widgets.script import Quantized
+from slimlab_widgets.script import Quantized, Tuned
 from slimlab_widgets.state import BASELINE, Candidate
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ class Quantizing(Picking):
         if source.quantized:
             msg = f"'{source.name}' is quantized already. Choose a model in float."
             raise SlimLabError(msg, name=source.name)
-        deed = Quantized(state.settings.grids, state.settings.quant_epochs)
+        before = sum(deed.epochs for deed in source.deeds if isinstance(deed, Tuned))
+        deed = Quantized(state.settings.grids, state.settings.quant_epochs, before)
         free = state.free_name(f"{source.name} int{deed.config.weight_bits}")
 
         def done(candidate: Candidate, partial: bool) -> str:

@@ -25,6 +25,7 @@ BUILT_IN = ("digits", "fashion-mnist")
 WIDTH = 100  # of a line of code
 # The core calls that need nothing but the traced model: they are worth more than their numbers.
 EXACT = "sl.uniform_ratios("
+GRID_RATE = 1e-4  # the learning rate of `sl.quantize`
 
 
 @dataclass(frozen=True)
@@ -148,14 +149,18 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Quantized:
-    """The model was put on grids of few bits; `epochs` of training on them, 0 for none."""
+    """The model was put on grids of few bits; `epochs` of training on them, 0 for none, after
+    `first_epoch` of other trainings.
+    """
 
     config: sl.QuantConfig
     epochs: int = 0
+    first_epoch: int = 0
 
     def code(self) -> list[str]:
         """The lines of Python."""
         words = ["config", *([f"epochs={self.epochs}"] if self.epochs else [])]
+        words += [f"first_epoch={self.first_epoch}"] if self.epochs and self.first_epoch else []
         return [
             f"config = sl.QuantConfig({_changed(self.config)})",
             *_call("small = sl.quantize", words),
@@ -169,15 +174,11 @@ class Quantized:
 
     def strategy(self, start: int) -> dict[str, Any]:
         """The strategy of a recipe."""
-        if self.epochs or self.config.layer_bits:
-            what = "bits of single layers" if self.config.layer_bits else "training on the grids"
-            msg = (
-                f"The quantization has {what}, which a recipe would not carry out in the same way. "
-                "Show the code instead."
-            )
-            raise RecipeError(msg, what=what)
-        known = ("weight", "activation", "weight_bits", "activation_bits", "calibration_images")
-        facts = {name: getattr(self.config, name) for name in known}
+        named = ("weight", "activation", "weight_bits", "activation_bits", "calibration_images")
+        own, usual = self.config.to_dict(), sl.QuantConfig().to_dict()
+        facts = {name: own[name] for name in own if name in named or own[name] != usual[name]}
+        if self.epochs:
+            facts |= {"end_epoch": start + self.epochs, "training": {"learning_rate": GRID_RATE}}
         return {"strategy": "quantize", "start_epoch": start, **facts}
 
 
@@ -274,7 +275,7 @@ def recipe(name: str, source: Source, deeds: Sequence[Deed]) -> str:
     start, strategies = 0, []
     for deed in deeds:
         strategies.append(deed.strategy(start))
-        start += deed.epochs if isinstance(deed, Tuned) else 0
+        start += 0 if isinstance(deed, Pruned) else deed.epochs
     made = sl.Recipe.model_validate(
         {
             "version": 1,

@@ -158,7 +158,8 @@ class Workbench(Exporting):
             return f"{'Stopped; compared' if partial else 'Compared'} {len(trials)} models."
 
         work = lambda: works.iter_trials(self.model, self.task, state)  # noqa: E731
-        self._jobs.start(Work("compare", "Measuring", work, done, lambda s: show(s.item)))
+        each = lambda s: show(s.item)  # noqa: E731
+        self._jobs.start(Work("compare", "Measuring", work, done, each, timed=True))
 
     def choose(self, name: str) -> None:
         """Make a candidate the one that Fine-tune and Save take."""

@@ -142,7 +142,9 @@ def quantized(
     task: Task, source: Candidate, name: str, deed: Quantized
 ) -> Generator[Step[Any], None, Candidate]:
     """A quantized copy of a candidate as another one, with the bytes that it takes on disk."""
-    steps = sl.iter_quantize(source.model, task, deed.config, epochs=deed.epochs)
+    steps = sl.iter_quantize(
+        source.model, task, deed.config, epochs=deed.epochs, first_epoch=deed.first_epoch
+    )
     model = yield from steps
     preview = replace(source.preview, bytes=sl.profile(model, task.example).bytes)
     return replace(

@@ -44,6 +44,6 @@ export class Exports {
     const times = row.times.map(({ runtime, ms: time }) => `${runtime} ${ms(time)}`).join(", ");
     return h("tr", { "data-export": `${row.name}|${row.format}` }, h("th", { scope: "row" }, row.name), h("td", {}, row.format),
       cell(bytes(row.bytes), row.share < 0.995 ? `${fixed(100 * (row.share - 1), 0)} % against float` : ""), cell(score(row.model, row.unit)), cell(score(row.file, row.unit), `${whole(row.images)} images`),
-      h("td", { class: "slim-num", title: "Of an image\u2019s outputs, as a share of its largest output" }, `${fixed(100 * row.largest, row.largest < 1e-3 ? 4 : 1)} %`), cell(times || "\u2013"));
+      h("td", { class: "slim-num", title: "Of an image\u2019s outputs, as a share of its largest output" }, row.largest < 1e-6 ? "< 0.0001 %" : `${fixed(100 * row.largest, row.largest < 1e-3 ? 4 : 1)} %`), cell(times || "\u2013"));
   }
 }
