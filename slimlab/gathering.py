@@ -112,9 +112,13 @@ class Builder:
         times = Counter(roots)
         held = self._sizes(found)
         named = []
+        used: set[str] = set()
         for n, (members, root) in enumerate(zip(found, roots, strict=True)):
             first = int(members[0].indices[0, 0])
             name = root if times[root] == 1 else f"{root}[{first}:]"
+            if name in used:  # a layer with several weights
+                name = f"{members[0].parameter}[{first}:]"
+            used.add(name)
             width = len(members[0].indices)
             named.append(ChannelGroup(name, root, width, tuple(members), held.get(n, ())))
         return tuple(named)

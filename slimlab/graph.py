@@ -189,7 +189,7 @@ class Graph:
 
     @property
     def macs(self) -> int:
-        """Multiply-adds an image of convolutions and linear layers."""
+        """Multiply-adds an image of convolutions, linear, recurrent and attention layers."""
         return self.profile.macs
 
     @property

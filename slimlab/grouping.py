@@ -82,7 +82,7 @@ def settle(model: Layer, channels: Channels, rehearsal: Rehearsal) -> Builder:
 
     all_wrong = wrong.union(doubtful)
     if doubtful:
-        trying = _Trying(model, channels, rehearsal, all_wrong)
+        trying = _Trying(builder, rehearsal, all_wrong)
         groups = trying.builder(()).groups
         if not rehearsal.failure(groups):
             return trying.most(doubtful)
@@ -101,11 +101,10 @@ def settle(model: Layer, channels: Channels, rehearsal: Rehearsal) -> Builder:
 class _Trying:
     """Finds which assumptions hold, if need be with numbers cut that layers remember."""
 
-    def __init__(
-        self, model: Layer, channels: Channels, rehearsal: Rehearsal, wrong: Collection[str]
-    ) -> None:
-        self.model, self.channels, self.rehearsal, self.wrong = model, channels, rehearsal, wrong
-        self.attached = attached(channels, numbers_of(model, rehearsal.functions))
+    def __init__(self, first: Builder, rehearsal: Rehearsal, wrong: Collection[str]) -> None:
+        self.model, self.channels = first.model, first.channels
+        self.rehearsal, self.wrong = rehearsal, wrong
+        self.attached = attached(first, numbers_of(first.model, rehearsal.functions))
 
     def builder(self, keys: Collection[str], sized: Collection[str] = ()) -> Builder:
         """What is left when only these assumptions hold, some of them with numbers cut."""

@@ -8,24 +8,39 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
+import numpy as np
 from paddle.nn import Layer
 
 from slimlab.channels import Channels
 from slimlab.constraints import Assumption, Atoms, HeldSize
-from slimlab.layers import sublayers
+from slimlab.layers import remembered, sublayers
+
+if TYPE_CHECKING:
+    from slimlab.gathering import Builder
 
 Numbers = Mapping[str, Mapping[str, int]]
 
 
 def numbers_of(model: Layer, functions: Iterable[types.FunctionType]) -> Numbers:
-    """Layer to the whole numbers in its attributes that some of the network's functions read."""
+    """Layer to the whole numbers in its attributes that some of the network's functions read.
+
+    A number in a list has a name such as `"splits[1]"`.
+    """
     read = {name for function in functions for name in _names(function.__code__)}
-    found = {}
+    found: dict[str, Mapping[str, int]] = dict(remembered(model))
     for name, layer in sublayers(model).items():
         if not type(layer).__module__.startswith("paddle.nn"):
-            own = vars(layer).items()
-            found[name] = {a: n for a, n in own if type(n) is int and n > 1 and a in read}
+            kept = {a: v for a, v in vars(layer).items() if a in read}
+            several = (
+                (f"{a}[{place}]", n)
+                for a, listed in kept.items()
+                if type(listed) in {list, tuple}
+                for place, n in enumerate(listed)
+            )
+            numbers = (*kept.items(), *several)
+            found[name] = {a: n for a, n in numbers if type(n) is int and n > 1}
     return {name: numbers for name, numbers in found.items() if numbers}
 
 
@@ -56,17 +71,23 @@ def heads_of(
     return None
 
 
-def attached(channels: Channels, numbers: Numbers) -> dict[str, tuple[HeldSize, ...]]:
+def attached(builder: Builder, numbers: Numbers) -> dict[str, tuple[HeldSize, ...]]:
     """Key of an assumption to the attributes that may be the size that it is about."""
     found: dict[str, list[HeldSize]] = {}
-    for assumption in channels.assumptions:
-        found.setdefault(assumption.key, []).extend(_sizes_of(channels, assumption, numbers))
+    for assumption in builder.channels.assumptions:
+        found.setdefault(assumption.key, []).extend(_sizes_of(builder, assumption, numbers))
     return {key: tuple(sizes) for key, sizes in found.items() if sizes}
 
 
-def _sizes_of(channels: Channels, assumption: Assumption, numbers: Numbers) -> list[HeldSize]:
+def _sizes_of(builder: Builder, assumption: Assumption, numbers: Numbers) -> list[HeldSize]:
     counted = assumption.counted
-    for layer in _around(channels, counted) if counted is not None else ():
+    layers = list(_around(builder.channels, counted))
+    if counted.size and counted[0] >= 0:
+        # Then those around what it is tied to: what reads it may lie in the layer that splits it.
+        tied = np.flatnonzero(builder.channel == builder.solution.component[counted[0]])
+        axes = dict.fromkeys(builder.axes[n].parameter for n in builder.which[tied].tolist())
+        layers += [layer for parameter in axes for layer in _outwards(parameter)]
+    for layer in sorted(dict.fromkeys(layers), key=lambda layer: not layer):  # the whole model last
         names = [name for name, n in numbers.get(layer, {}).items() if n == len(counted)]
         if names:
             return [HeldSize(_path(layer, name), counted) for name in names]
@@ -76,9 +97,12 @@ def _sizes_of(channels: Channels, assumption: Assumption, numbers: Numbers) -> l
 def _around(channels: Channels, along: Atoms) -> Iterator[str]:
     """The layers around the one that makes channels, the innermost first."""
     own = channels.maker(along[along >= 0])
-    if own is None:
-        return
-    layer = own.parameter.rpartition(".")[0]
+    if own is not None:
+        yield from _outwards(own.parameter)
+
+
+def _outwards(parameter: str) -> Iterator[str]:
+    layer = parameter.rpartition(".")[0]
     yield layer
     while layer:
         layer = layer.rpartition(".")[0]

@@ -1,7 +1,8 @@
 """Floor 1. What each layer costs: parameters, multiply-adds, bytes.
 
-One multiply-add is one MAC; FLOPs are twice that. MACs count convolutions and linear layers, as the
-tables in the literature do; biases, normalisation, activations and pooling count none.
+One multiply-add is one MAC; FLOPs are twice that. MACs count convolutions, linear and recurrent
+layers, and products in attention, as the tables in the literature do; biases, normalisation,
+activations and pooling count none.
 """
 
 from __future__ import annotations

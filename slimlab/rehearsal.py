@@ -56,11 +56,16 @@ class Rehearsal:
         if self.left < 1:
             return "it was not tried: too many other layers had failed"
         found = self._try(groups, 0)
-        if found or not self.suspicious:
+        if found or not (self.suspicious or self._left_whole(groups)):
             self.suspicious = self.suspicious or bool(found)
             return found
         # Code that fails somewhere may fit elsewhere by chance: other numbers of channels.
         return self._try(groups, 1)
+
+    @staticmethod
+    def _left_whole(groups: Collection[ChannelGroup]) -> bool:
+        """Whether some groups are not cut the first time: of two channels, one or both stay."""
+        return sum(group.width == 2 for group in groups) > 1
 
     def _try(self, groups: Collection[ChannelGroup], turn: int) -> str:
         self.left -= 1
@@ -69,8 +74,11 @@ class Rehearsal:
         rng = np.random.default_rng(turn)
         lost: Counter[str] = Counter()
         lost_more: Counter[str] = Counter()
-        for n, group in enumerate(groups):
-            small, wide = _widths(group.width, 2 * n if turn else n)
+        alike: Counter[int] = Counter()
+        for group in groups:
+            n = alike[group.width]
+            alike[group.width] += 1
+            small, wide = _widths(group.width, n // _variety(group.width) if turn else n)
             order = rng.permutation(group.width)
             _remove(few, group, order[small:])
             lost.update(group.lost(group.width - small))
@@ -147,8 +155,13 @@ def _widths(width: int, turn: int) -> tuple[int, int]:
     half = max(1, wide // 2)
     if half > VARIETY:
         return half - turn % VARIETY, wide
-    small = 1 + turn % min(width - 1, VARIETY)
+    small = 1 + turn % _variety(width)
     return small, min(width, max(wide, small + 1))
+
+
+def _variety(width: int) -> int:
+    """Different numbers of channels that groups of a width are cut to."""
+    return 2 if width == 2 else min(width - 1, VARIETY)
 
 
 def _remove(removed: Removed, group: ChannelGroup, gone: NDArray[np.int64]) -> None:

@@ -3,7 +3,8 @@
 `Tensor.view` and its like share memory, which a traced program can't, so Paddle refuses the whole
 network. While a network is traced they stand for operators that compute the same. `paddle.shape`
 is an operator in a program, after which Paddle knows no more how large what is made with it is;
-here it gives the numbers, which are those of the example. Knows no model.
+here it gives the numbers, which are those of the example. A function with a gradient of its own
+(`PyLayer`) is a block that can't be looked into; here it is what it computes. Knows no model.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 
 import numpy as np
 import paddle
+from paddle.jit.dy2static.program_translator import convert_to_static
+from paddle.jit.dy2static.py_layer import StaticPyLayer
 from paddle.tensor.attribute import shape as ordinary_shape
 
 _LOCK = threading.RLock()  # what is replaced is replaced for the whole process
@@ -156,6 +159,19 @@ def _shape(x: Any) -> Any:
     return _Sizes(map(_Size, x.shape))
 
 
+class _NoContext:
+    """What a function may keep for a gradient that is not asked for."""
+
+    def save_for_backward(self, *_: Any) -> None:
+        """Keep nothing."""
+
+    mark_not_inplace = mark_non_differentiable = set_materialize_grads = save_for_backward
+
+
+def _apply(self: Any, *given: Any, **named: Any) -> Any:
+    return convert_to_static(self.orig_forward_fn)(_NoContext(), *given, **named)
+
+
 _METHODS: dict[str, object] = {
     "view": _view, "view_as": _view_as, "unfold": _windows, "narrow": _narrow, "fill_": _fill,
     "zero_": _zero, "copy_": _copy, "set_value": _set, "detach_": _detached, "__len__": _length,
@@ -179,6 +195,7 @@ def standing_in(*, known_sizes: bool = True) -> Iterator[None]:
         places: Sequence[tuple[Any, str, object]] = [
             *((_Value, name, new) for name, new in _METHODS.items()),
             *((paddle, name, _either(name, new)) for name, new in functions.items()),
+            (StaticPyLayer, "apply", _apply),
         ]
         before = [vars(owner).get(name, _ABSENT) for owner, name, _ in places]
         for owner, name, new in places:

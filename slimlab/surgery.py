@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import paddle
@@ -108,16 +109,39 @@ def cut_copy(
     for layer_name, old in touched.items():
         _set_sizes(layers[layer_name], old)
     for path, size in sizes.items():
-        layer_name, _, attribute = path.rpartition(".")
-        setattr(layers[layer_name], attribute, size)
+        _hold(layers, path, size)
     return small
 
 
 def held_size(layers: Mapping[str, Layer], path: str) -> int | None:
-    """The number that a layer remembers, given as `"layer.attribute"`; `None` if it does not."""
-    layer, _, attribute = path.rpartition(".")
+    """The number that a layer remembers; `None` if it does not.
+
+    It is given as `"layer.attribute"`, or `"layer.attribute[2]"` in a list.
+    """
+    layer, attribute, place = _parts(path)
     found = vars(layers[layer]).get(attribute) if layer in layers else None
+    if place is not None:
+        whole = isinstance(found, (list, tuple)) and place < len(found)
+        found = found[place] if whole and found is not None else None
     return found if type(found) is int else None
+
+
+def _parts(path: str) -> tuple[str, str, int | None]:
+    layer, _, name = path.rpartition(".")
+    attribute, _, place = name.rstrip("]").partition("[")
+    return layer, attribute, int(place) if place.isdigit() else None
+
+
+def _hold(layers: Mapping[str, Layer], path: str, size: int) -> tuple[dict[str, Any], str, Any]:
+    """Let a layer remember another number; give where it was held, and what was there."""
+    layer, attribute, place = _parts(path)
+    own = vars(layers[layer])
+    before = own[attribute]
+    # Another list: layers may share one.
+    own[attribute] = (
+        size if place is None else type(before)([*before[:place], size, *before[place + 1 :]])
+    )
+    return own, attribute, before
 
 
 def _like(tensor: Tensor, value: NDArray[np.float32]) -> Tensor:
@@ -254,16 +278,11 @@ class Scratch:
             vars(layer).update(sizes)
             if values[name].shape != self._shapes[name]:
                 _set_sizes(layer, self._shapes[name])
-        before = []
-        for path, size in held.items():
-            owner, _, attribute = path.rpartition(".")
-            own = vars(self._named[owner])
-            before.append((own, attribute, own[attribute]))
-            own[attribute] = size
+        before = [_hold(self._named, path, size) for path, size in held.items()]
         try:
             return outputs(self._model, inputs)
         finally:
-            for own, attribute, old in before:
+            for own, attribute, old in reversed(before):
                 own[attribute] = old
             for (layer, _), sizes in zip(self._sized, self._sizes, strict=True):
                 vars(layer).update(sizes)

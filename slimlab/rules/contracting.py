@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 import string
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from slimlab.channels import Channels
 from slimlab.constraints import Atoms
-from slimlab.rules.registry import channel_rule, freeze_inputs, tensors
+from slimlab.rules.registry import channel_rule, freeze_inputs, named, tensors
 from slimlab.trace import Op, Value
 
 
@@ -50,6 +50,22 @@ def matmul(op: Op, channels: Channels) -> None:
             channels.count_macs(weight, math.prod(x.shape[1:-1]), y.shape)
             return
     _count(op, channels, operands)
+
+
+@channel_rule(*named(("addmm", "baddbmm")))
+def added(op: Op, channels: Channels) -> None:
+    """A product, and what is added to it, which may be broadcast."""
+    (more, x, weight), y = tensors(op)
+    matmul(replace(op, name="pd_op.matmul", inputs=(x, weight), attributes={}), channels)
+    labels, flags = list(channels.labels(y)), list(channels.zeros(y))
+    columns = zip(more.shape, channels.labels(more), channels.zeros(more), strict=True)
+    for n, (size, along, zero) in enumerate(columns, len(y.shape) - len(more.shape)):
+        if size != 1:
+            why = f"{op.short} with a tensor of fixed size"
+            labels[n] = channels.couple(labels[n], along, why)
+        flags[n] = flags[n] and zero and size != 1
+    fewer = len(y.shape) - len(more.shape)
+    channels.set(y, labels, zeros=[flag and n >= fewer for n, flag in enumerate(flags)])
 
 
 @channel_rule("pd_op.einsum")

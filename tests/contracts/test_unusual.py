@@ -93,3 +93,39 @@ def test_it_is_pruned_rightly_or_left_alone(name: str, seed: int) -> None:
     with sl.masked(model, plan) as masked_model, paddle.no_grad():
         expected, found = masked_model(x).numpy(), small(x).numpy()
     assert np.abs(expected - found).max() <= 1e-4 * np.abs(expected).max()
+
+
+class OfTheSameSize(nn.Layer):
+    """Takes one tensor's size for another's, both of two channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2D(3, 2, 1), nn.Conv2D(2, 2, 1)
+        self.last = nn.Conv2D(2, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.a(x))
+        return self.last(F.relu(self.b(y)).reshape(y.shape))
+
+
+class TwoWeights(nn.Layer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = self.create_parameter([6, 3, 3, 3])
+        self.mix, self.last = self.create_parameter([6, 5]), nn.Conv2D(5, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(F.conv2d(x, self.kernel))
+        return self.last(paddle.einsum("bchw,cd->bdhw", y, self.mix))
+
+
+@pytest.mark.parametrize("make", [OfTheSameSize, TwoWeights])
+def test_every_group_that_is_promised_can_be_cut_alone(make: Callable[[], nn.Layer]) -> None:
+    paddle.seed(0)
+    model, x = randomise_statistics(make()), paddle.randn([1, 3, 6, 6])
+    model.eval()
+    graph = sl.trace(model, x)
+    assert len(set(graph.layers)) == len(graph.groups) == (0 if make is OfTheSameSize else 2)
+    for group in graph.groups:
+        small = sl.prune(model, sl.plan_pruning(model, graph, {group.name: 0.5}))
+        assert small(x).shape == model(x).shape

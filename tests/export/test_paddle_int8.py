@@ -121,6 +121,22 @@ def test_int8_runs_in_paddle_inference_to_the_last_bit(
     assert again.first_difference == "blocks.4.pointwise"
 
 
+@pytest.mark.parametrize("form", ["paddle-float", "paddle-int8", "paddle-lite"])
+def test_the_file_has_the_accuracy_of_the_model(form: str, tmp_path: Path):
+    task, count = sl.load_task("fashion-mnist"), 500
+    model = sl.quantize(sl.load_model("vgg", task), task, progress=False)
+    report = sl.export(
+        model, tmp_path / "out", task, format=form, images=count, runs=0, progress=False
+    )
+    x, labels = next(iter(task.test.batches(count)))
+    # Loaded by the lines of its README, with all that Paddle Inference does to it.
+    made = run_readme(report.folder, x.numpy(), tmp_path)
+    right = (made.argmax(1) == labels.numpy().reshape(-1)).mean() * 100
+    wanted = sl.evaluate(model, task, images=count)["top1"]
+    assert right == pytest.approx(wanted, abs=0.1)
+    assert report.parity.default_value == pytest.approx(right)
+
+
 @pytest.mark.parametrize("name", ["mobilenet_v1", "resnet20", "vgg"])
 def test_what_paddle_lite_looks_for(name: str, digits: sl.Task, images: np.ndarray, tmp_path: Path):
     model = quantized(name, digits, weight="abs_max")
