@@ -55,17 +55,13 @@ class Rehearsal:
             return ""
         if self.left < 1:
             return "it was not tried: too many other layers had failed"
-        found = self._try(groups, 0)
-        if found or not (self.suspicious or self._left_whole(groups)):
-            self.suspicious = self.suspicious or bool(found)
-            return found
-        # Code that fails somewhere may fit elsewhere by chance: other numbers of channels.
-        return self._try(groups, 1)
-
-    @staticmethod
-    def _left_whole(groups: Collection[ChannelGroup]) -> bool:
-        """Whether some groups are not cut the first time: of two channels, one or both stay."""
-        return sum(group.width == 2 for group in groups) > 1
+        for turn in range(max(_turns(groups), 2 if self.suspicious else 1)):
+            found = self._try(groups, turn)
+            if found:
+                # Code that fails somewhere may fit elsewhere by chance: other numbers of channels.
+                self.suspicious = True
+                return found
+        return ""
 
     def _try(self, groups: Collection[ChannelGroup], turn: int) -> str:
         self.left -= 1
@@ -78,7 +74,7 @@ class Rehearsal:
         for group in groups:
             n = alike[group.width]
             alike[group.width] += 1
-            small, wide = _widths(group.width, n // _variety(group.width) if turn else n)
+            small, wide = _widths(group.width, n // _variety(group.width) ** turn)
             order = rng.permutation(group.width)
             _remove(few, group, order[small:])
             lost.update(group.lost(group.width - small))
@@ -152,16 +148,30 @@ def _widths(width: int, turn: int) -> tuple[int, int]:
     would pass.
     """
     wide = max(2, round(SHARE * width))
-    half = max(1, wide // 2)
-    if half > VARIETY:
-        return half - turn % VARIETY, wide
     small = 1 + turn % _variety(width)
+    if wide // 2 > VARIETY:
+        return wide // 2 + 1 - small, wide
     return small, min(width, max(wide, small + 1))
 
 
 def _variety(width: int) -> int:
     """Different numbers of channels that groups of a width are cut to."""
+    half = max(2, round(SHARE * width)) // 2
+    if half > VARIETY:
+        return half - 1
     return 2 if width == 2 else min(width - 1, VARIETY)
+
+
+def _turns(groups: Collection[ChannelGroup]) -> int:
+    """Rehearsals until no two groups of one width were cut to the same number in all of them."""
+    most = 1
+    for width, count in Counter(group.width for group in groups).items():
+        turns = 1
+        # Of two channels one or both stay; each group has to lose one some time.
+        while _variety(width) ** turns - (width == 2) < count:
+            turns += 1
+        most = max(most, turns)
+    return most
 
 
 def _remove(removed: Removed, group: ChannelGroup, gone: NDArray[np.int64]) -> None:
