@@ -166,7 +166,8 @@ def read_state(path: Path) -> State:
     facts, files = read_folder(path, KIND)
     if facts.get("version") != VERSION:
         found = facts.get("version")
-        msg = f"{path} is of version {found!r}; this SlimLab reads version {VERSION}."
+        shown = repr(found)[:SHOWN]
+        msg = f"{path} is of version {shown}; this SlimLab reads version {VERSION}."
         raise ArtifactError(msg, path=str(path), version=found)
     try:
         _check_facts(facts)

@@ -31,6 +31,7 @@ from slimlab.train.snapshot import Snapshot, arrays_of, fill
 from slimlab.train.together import working_together
 from slimlab.train.trainer import Start, Trainer
 
+LONGEST = 700  # characters of an error that is told as it is
 ACTORS: dict[str, Actor] = {"prune": Pruner(), "quantize": Quantizer()}
 
 
@@ -97,10 +98,10 @@ class Run:
         """
         try:
             self._restored(state)
-        except SlimLabError:
-            raise
         except Exception as error:  # a foreign hand wrote it: a checksum only tells of accidents
-            what = f"{type(error).__name__}: {str(error).strip()[:200]}"
+            if isinstance(error, SlimLabError) and len(str(error)) < LONGEST:
+                raise
+            what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             msg = (
                 f"The checkpoint says what can't be made of the model ({what}). Give another folder"
                 " to begin anew."

@@ -119,6 +119,16 @@ def test_a_renamed_pickle_never_runs(folder, tmp_path):
     assert not mark.exists()
 
 
+def same_json(content, path):
+    """Whether only white space between the values of a manifest differs: a line end made a tab."""
+    if path.suffix != ".json":
+        return False
+    try:
+        return json.loads(content) == json.loads(path.read_bytes())
+    except ValueError:
+        return False
+
+
 def _damaged(written, data, base):
     """Flip a few bits of a whole checkpoint, or cut a file of it short, and read it."""
     source = written[0] / "checkpoints" / "000000006-001"
@@ -133,7 +143,7 @@ def _damaged(written, data, base):
         for _ in range(data.draw(st.integers(1, 3))):
             place = data.draw(st.integers(0, len(content) - 1))
             content[place] ^= 1 << data.draw(st.integers(0, 7))
-    if bytes(content) == (source / file).read_bytes():
+    if bytes(content) == (source / file).read_bytes() or same_json(content, source / file):
         return
     (target / file).write_bytes(content)
     with pytest.raises(sl.ArtifactError) as refused:
