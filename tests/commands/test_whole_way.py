@@ -80,7 +80,7 @@ def test_a_model_goes_the_whole_way(workers, tmp_path):
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 1 + len(table.splitlines()) - 2
     files = tmp_path / "files"
     said, bar = slimlab("export", model, files, "--task", "digits", "--format", "onnx-int8")
-    assert "100%" in bar
+    assert "onnx-int8: " in bar, "how far it gets before the last line depends on the machine"
     assert (files / "model.onnx").read_bytes() == (
         folder / "result" / "onnx-int8" / "model.onnx"
     ).read_bytes()
