@@ -60,6 +60,9 @@ class QuantConfig:
         Train the scales with the weights (Esser et al. 2020, 1902.08153); needs epochs.
     decay, window
         Of the moving average, and of the range.
+    follow
+        Batches of training that a static scale follows; then it stays what it is. All when None,
+        and none when 0: the scales are those that calibration chose.
     equalize
         Bring the channels of neighbouring layers to like ranges first, which changes nothing in
         float (Nagel et al. 2019, 1906.04721). With `weight="abs_max"` and depthwise convolutions it
@@ -104,6 +107,7 @@ class QuantConfig:
     lsq: bool = False
     decay: float = 0.9
     window: int = 1000
+    follow: int | None = None
     equalize: bool = False
     correct_bias: bool = False
     adaround: int = 0
@@ -143,6 +147,7 @@ class QuantConfig:
             ("percentile", self.percentile, 50 <= self.percentile <= 100, "from 50 to 100"),
             ("decay", self.decay, 0 <= self.decay < 1, "in [0, 1)"),
             ("window", self.window, self.window >= 1, "at least 1"),
+            ("follow", self.follow, self.follow is None or self.follow >= 0, "0 or more, or None"),
             ("adaround", self.adaround, self.adaround >= 0, "0 or more"),
         ):  # fmt: skip
             if not fits:

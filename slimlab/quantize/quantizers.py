@@ -116,10 +116,10 @@ class ActivationQuantizer(Quantizer):
 
     def __init__(self, config: QuantConfig) -> None:
         super().__init__(config.activation_bits)
-        self.kind, self.decay = config.activation, config.decay
+        self.kind, self.decay, self.follow = config.activation, config.decay, config.follow
         self.observer: Observer | None = None
         self._maxima: deque[float] = deque(maxlen=config.window)
-        self._count, self._sum = 0.0, 0.0
+        self._count, self._sum, self._batches = 0.0, 0.0, 0
         if self.dynamic:  # nothing is kept
             del self._buffers["scale"]
 
@@ -127,6 +127,13 @@ class ActivationQuantizer(Quantizer):
     def dynamic(self) -> bool:
         """Whether each batch has its own scale."""
         return bool(self.kind == "abs_max")
+
+    @property
+    def follows(self) -> bool:
+        """Whether the next batch of a training moves the scale."""
+        if self.dynamic or self.settled or self.learned:
+            return False
+        return self.follow is None or self._batches < self.follow
 
     def extra_repr(self) -> str:
         """Words for the layer's repr."""
@@ -144,7 +151,7 @@ class ActivationQuantizer(Quantizer):
             if together():
                 scale = paddle.full([1], agreed_largest(scale.item()))
             return self.rounded(x, scale)
-        if self.training and not self.settled and not self.learned:
+        if self.training and self.follows:
             self._follow(agreed_largest(float(x.detach().abs().max())))
         return self.rounded(x, self.scale)
 
@@ -170,18 +177,21 @@ class ActivationQuantizer(Quantizer):
     def followed(self) -> list[Any]:
         """What it remembers of the batches it was trained on, beside its scale, for JSON.
 
-        The count and the sum of the moving average, and the largest of the last batches.
+        The count and the sum of the moving average, the largest of the last batches, and how many
+        batches there were.
         """
-        return [self._count, self._sum, list(self._maxima)]
+        return [self._count, self._sum, list(self._maxima), self._batches]
 
     def follow_on(self, followed: Sequence[Any]) -> None:
         """Remember what `followed` told."""
-        count, total, maxima = followed
+        count, total, maxima, batches = followed
+        self._batches = int(batches)
         self._count, self._sum = float(count), float(total)
         self._maxima = deque(map(float, maxima), maxlen=self._maxima.maxlen)
 
     def _follow(self, high: float) -> None:
         """Count a training batch."""
+        self._batches += 1
         if not np.isfinite(high):
             return  # the training will say so; the scale stays what it was
         if self.kind == "range_abs_max":

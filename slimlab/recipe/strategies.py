@@ -297,6 +297,9 @@ class Quantize(Settings):
     """Of the moving average, in [0, 1)."""
     window: Annotated[int, Field(ge=1, le=10**6)] = 1000
     """Of `range_abs_max`: batches."""
+    follow: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    """Batches of training that a static scale follows, and stays then; all by default, and none
+    when 0: the scales are those that calibration chose."""
     equalize: bool = False
     """Bring the channels of neighbouring layers to like ranges first (Nagel et al. 2019)."""
     correct_bias: bool = False

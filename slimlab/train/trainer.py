@@ -18,6 +18,7 @@ from slimlab.distill.distiller import Teachers
 from slimlab.errors import ArtifactError, DistillError, TaskError
 from slimlab.task import Task
 from slimlab.train.averaging import AveragedModel
+from slimlab.train.depthwise import dense_depthwise
 from slimlab.train.diagnosis import gradient_error, gradients_are_finite, loss_error
 from slimlab.train.random_state import drawing
 from slimlab.train.schedules import Course
@@ -223,7 +224,7 @@ class Trainer:
         own = (group.rank,) if group is not None and group.rank else ()
         with drawing(self._seed, STEP, now, *own):
             self._student.train()
-            with speaking(group):
+            with speaking(group), dense_depthwise(self._student):
                 value, parts = self._slopes(x, labels)
             if not math.isfinite(value):
                 raise loss_error(self._student, x, parts, value, step=now, learning_rate=rate)

@@ -22,7 +22,6 @@ from slimlab.data import load_task
 from slimlab.evaluate import evaluate
 from slimlab.task import Task
 from slimlab.train import Training, iter_fine_tune
-from slimlab.zoo.depthwise import dense_depthwise, to_plain
 from slimlab.zoo.origin import Origin, build
 from slimlab.zoo.shipped import (
     QUICK_IMAGES,
@@ -88,9 +87,7 @@ def _train_one(network: str, task: Task, plan: Plan, *, epochs: int, output: Pat
     shape = {"num_classes": task.num_classes, "in_channels": channels, "size": size}
     origin = Origin(f"zoo:{network}", {**plan.kwargs, **shape})
     start = _random_start(origin)
-    with dense_depthwise(start):
-        model = _fit(start, task, plan, epochs)
-    to_plain(model)
+    model = _fit(start, task, plan, epochs)
     weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     content = save(weights)
     output.mkdir(parents=True, exist_ok=True)

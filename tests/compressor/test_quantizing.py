@@ -33,6 +33,18 @@ def test_an_interrupted_one_ends_with_the_same_bits(activation, tmp_path):
     assert (saved(x) == whole.model(x)).all()
 
 
+def test_a_run_that_goes_on_knows_how_many_batches_scales_have_followed(tmp_path):
+    quantize = {"strategy": "quantize", "end_epoch": 2, "follow": 3}
+    steps = recipe(quantize, epochs=2)
+    running = sl.Compressor(steps, network(), task(), folder=tmp_path / "run").iter_run()
+    for step in running:
+        if step.done == 2:
+            break
+    assert not sl.finish_early(running).complete
+    again, whole = compress(steps, tmp_path / "run"), compress(steps)
+    assert same(again.model, whole.model)
+
+
 def test_scales_that_are_trained_go_on_with_the_same_bits(tmp_path):
     quantize = {"strategy": "quantize", "end_epoch": 2, "lsq": True, "observer": "kl"}
     quantize |= {"training": {"learning_rate": 1e-2}, "layer_bits": {"4": 4}, "joins": False}

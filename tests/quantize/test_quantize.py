@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import warnings
@@ -14,6 +15,7 @@ from paddle import Tensor, nn
 import slimlab as sl
 from slimlab.lowering import lower
 from slimlab.quantize import layout_of, quantized_layers, weight_quantizers
+from slimlab.quantize.quantizers import ActivationQuantizer
 from slimlab.trace import trace_program
 
 README = (
@@ -176,6 +178,46 @@ def test_two_bits_recover_by_training(task: sl.Task) -> None:
         assert len(np.unique(weight.take(0, quantizer.axis))) <= 4
 
 
+@pytest.mark.parametrize("kind", ["moving_average_abs_max", "range_abs_max"])
+def test_a_scale_follows_so_many_batches_and_stays(kind: str) -> None:
+    config = sl.QuantConfig(activation=kind, follow=2, decay=0.5, window=9)  # type: ignore[arg-type]
+    quantizer = ActivationQuantizer(config)
+    quantizer.set_scale(4.0)
+    quantizer.train()
+    found = []
+    for high in (8.0, 2.0, 100.0):
+        quantizer(paddle.to_tensor([-high, 1.0]))
+        found.append(quantizer.scale.item())
+    # What calibration found counts as a batch of the average: 4; (4/2 + 8) / 1.5; (2/2 + 8/2 + 2)
+    # over 1.75; no more. The range holds the batches of the training alone.
+    first, second = (10 / 1.5, 7 / 1.75) if kind.startswith("moving") else (8.0, 8.0)
+    assert found == pytest.approx([first, second, second])
+    other = ActivationQuantizer(config)
+    other.set_scale(found[-1])
+    other.follow_on(json.loads(json.dumps(quantizer.followed)))
+    other.train()
+    other(paddle.to_tensor([50.0]))
+    assert other.scale.item() == found[-1]
+
+
+def test_scales_of_the_calibration_outlive_a_training_that_does_not_follow(task: sl.Task) -> None:
+    model = sl.load_model("vgg", task)
+
+    def scales(epochs: int, **more: int) -> dict[str, float]:
+        config = sl.QuantConfig(calibration_images=32, **more)
+        made = sl.quantize(model, task, config, epochs=epochs, progress=False)
+        return {
+            name: layer.scale.item()
+            for name, layer in made.named_sublayers()
+            if isinstance(layer, ActivationQuantizer)
+        }
+
+    chosen = scales(0)
+    assert scales(1, follow=0) == chosen
+    # Not all: images go from 0 to 1 in every batch.
+    assert sum(scale != chosen[name] for name, scale in scales(1).items()) > len(chosen) / 2
+
+
 def test_stopping_early_gives_a_settled_model(task: sl.Task) -> None:
     model = sl.load_model("vgg", task)
     for stop_at in ("calibrate", "epoch 1 of 5"):
@@ -211,7 +253,8 @@ def test_broken_patterns_are_refused(pattern: str) -> None:
 @pytest.mark.parametrize(
     "setting",
     [{"weight_bits": 1}, {"activation_bits": 9}, {"weight_bits": True}, {"layer_bits": {"a": 16}},
-     {"decay": 1.0}, {"percentile": 5}, {"window": 0}, {"weight": "max"}],
+     {"decay": 1.0}, {"percentile": 5}, {"window": 0}, {"weight": "max"},
+     {"follow": -1}],
 )  # fmt: skip
 def test_settings_that_cannot_be_used(setting: dict[str, object]) -> None:
     with pytest.raises(sl.PlanError):

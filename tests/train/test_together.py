@@ -203,7 +203,8 @@ def test_quantizers_see_the_largest_value_of_the_whole_batch(kind):
         assert a[name] == pytest.approx(b[name], rel=1e-3)
     mine, theirs = followed(one), followed(two)
     assert mine.keys() == theirs.keys()
-    for name, (state, total, maxima) in mine.items():
+    for name, (state, total, maxima, batches) in mine.items():
         assert theirs[name][0] == state
+        assert theirs[name][3] == batches == (0 if kind == "abs_max" else len(alone.records) - 1)
         assert theirs[name][1] == pytest.approx(total, rel=1e-3)
         assert theirs[name][2] == pytest.approx(maxima, rel=1e-3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tornado.web import HTTPError
@@ -61,7 +62,9 @@ class Server:
 
 
 def run(test) -> None:
-    asyncio.run(test())
+    """Run it in a thread of its own: in this one a browser of another test may have a loop."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, test()).result()
 
 
 def test_every_visitor_gets_the_same_page_and_no_other_kernel():

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slimlab.zoo import mobilenet_v1, resnet20, vgg
-from slimlab.zoo.depthwise import _DenseDepthwise, dense_depthwise, to_plain
 
 CONSTRUCTORS = [mobilenet_v1, resnet20, vgg]
 SMALL = {mobilenet_v1: 0.125, resnet20: 4, vgg: 4}
@@ -63,43 +62,3 @@ def test_vgg_flattens_a_map_of_several_pixels():
 def test_resnet_has_twenty_layers_with_weights():
     convolutions = [n for n, m in resnet20(4).named_sublayers() if type(m).__name__ == "Conv2D"]
     assert len([n for n in convolutions if "shortcut" not in n]) == 19
-
-
-class TestDenseDepthwise:
-    """The training's fast way of computing small depthwise convolutions."""
-
-    def test_gives_the_same_output_and_gradients(self):
-        paddle.seed(0)
-        model = mobilenet_v1(0.25)
-        model.eval()
-        x = paddle.randn([4, 1, 28, 28])
-
-        def run():
-            y = model(x)
-            (y * y).sum().backward()
-            found = [y.numpy()] + [p.grad.numpy() for p in model.parameters() if p.grad is not None]
-            model.clear_gradients()
-            return found
-
-        plain = run()
-        with dense_depthwise(model):
-            assert any(type(layer) is _DenseDepthwise for layer in model.sublayers())
-            fast = run()
-        assert len(plain) == len(fast) > 50
-        for a, b in zip(plain, fast, strict=True):
-            assert abs(a - b).max() <= 1e-4 * max(1e-3, abs(a).max())
-
-    def test_layers_are_plain_again_after_an_error(self):
-        model = mobilenet_v1(0.125)
-        with pytest.raises(KeyboardInterrupt), dense_depthwise(model):
-            raise KeyboardInterrupt
-        assert not any(type(layer) is _DenseDepthwise for layer in model.sublayers())
-
-    def test_copies_can_be_made_plain(self):
-        import copy
-
-        model = mobilenet_v1(0.125)
-        with dense_depthwise(model):
-            twin = copy.deepcopy(model)
-        to_plain(twin)
-        assert not any(type(layer) is _DenseDepthwise for layer in twin.sublayers())

@@ -12,12 +12,10 @@ export interface Memory {
   brushed: string[];
   /** The model that the quantization tab shows. */
   quantized: string;
-  focus: string | null;
   /** Whether the pairs for distillation are open. */
   pairs: boolean;
   /** Whether the code or the recipe is open. */
   script: boolean;
-  scroll: Record<string, number>;
   /** The last curves, as they came and as objects. */
   curves?: { packed: PackedCurves; view: CurvesView };
   /** By data-key: what a person typed, and what the kernel had said until then. */
@@ -27,11 +25,11 @@ export interface Memory {
 const NOTHING = {};
 const memories = new Map<string, Memory>();
 
-/** JupyterLab rebuilds a view when its saved picture is refreshed: the tab, the selection and the focus outlive it here. */
+/** Shown again, by another cell or in a page that rebuilds its views, a widget is on the same tab with the same layer selected. */
 export function memoryOf(key: string): Memory {
   let memory = memories.get(key);
   if (!memory) {
-    memory = { tab: "layers", selected: null, axis: "macs", brushed: [], quantized: "baseline", focus: null, pairs: false, script: false, scroll: {}, typed: {} };
+    memory = { tab: "layers", selected: null, axis: "macs", brushed: [], quantized: "baseline", pairs: false, script: false, typed: {} };
     memories.set(key, memory);
   }
   return memory;

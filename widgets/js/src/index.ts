@@ -1,30 +1,31 @@
 // The entry of the one bundle: anywidget calls render for every view of every SlimLab widget.
-import { Context, keepTyped } from "./context";
+import { type Context, keepTyped } from "./context";
 import { h } from "./dom";
 import { handOf } from "./hand";
 import type { JobView, Model } from "./types";
+import { View } from "./view";
 import { KINDS } from "./workbench";
 
 function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
-  const ctx = new Context(model);
+  return (View.thrownOut(model) ?? draw(model)).settle(el);
+}
+
+function draw(model: Model): View {
   const kind = String(model.get("kind"));
   const make = KINDS[kind];
   const root = h("div", { class: `slim slim-kind-${kind}`, "data-kind": kind });
-  el.append(root);
+  const view = new View(model, root);
+  const { ctx } = view;
   root.append(make ? make(ctx) : `This bundle does not know the widget kind "${kind}".`);
   if (kind !== "workbench") root.append(problem(ctx));
   keepTyped(ctx, root);
-  keepFocus(ctx, root);
   // While a control is in use the kernel must not have the view rebuilt.
   const hand = handOf(String(model.get("key") ?? ""));
   hand.attach(ctx, () => undefined);
   for (const event of ["pointerdown", "keydown", "input", "wheel"]) root.addEventListener(event, () => hand.touch(), { passive: true, capture: true });
   root.addEventListener("pointerdown", () => hand.lift(), { passive: true, capture: true });
   root.addEventListener("pointermove", (e) => { if (e.buttons) hand.touch(); }, { passive: true, capture: true });
-  return () => {
-    ctx.stop();
-    root.remove();
-  };
+  return view;
 }
 
 /** Where a widget without a job bar shows what went wrong. */
@@ -36,17 +37,6 @@ function problem(ctx: Context): HTMLElement {
     line.textContent = message;
   });
   return line;
-}
-
-/** A rebuilt view (see Memory) gives the focus back to the control that had it. */
-function keepFocus(ctx: Context, root: HTMLElement): void {
-  const key = ctx.memory.focus;
-  if (key) {
-    const again = [...root.querySelectorAll<HTMLElement>("[data-key]")].find((e) => e.dataset.key === key);
-    setTimeout(() => { if (document.activeElement === document.body) again?.focus({ preventScroll: true }); });
-  }
-  root.addEventListener("focusin", (e) => { ctx.memory.focus = (e.target as HTMLElement).dataset?.key ?? null; });
-  root.addEventListener("focusout", (e) => { if (root.isConnected && (e as FocusEvent).relatedTarget) ctx.memory.focus = null; });
 }
 
 export default { render };

@@ -17,6 +17,8 @@ export class FakeModel {
   sent: any[] = [];
   /** Sender and number of each message that has them. */
   posts: [string, number][] = [];
+  /** Whether nobody answers. */
+  silent = false;
   private listeners = new Map<string, Set<Listener>>();
   constructor(private traits: Record<string, unknown>) {}
   get(key: string) {
@@ -40,7 +42,9 @@ export class FakeModel {
   }
   send({ post, ...content }: any) {
     this.sent.push(content);
-    if (post) this.posts.push(post);
+    if (!post) return;
+    this.posts.push(post);
+    if (!this.silent) this.told({ heard: post });
   }
   get watched() {
     return [...this.listeners.values()].reduce((n, s) => n + s.size, 0);

@@ -6,6 +6,7 @@ import { FakeModel, context } from "./model";
 /** A kernel behind a model that loses what it is told to lose; it takes each number once, as slimlab_widgets.inbox does. */
 class Kernel extends FakeModel {
   done: string[] = [];
+  silent = true; // this one answers by itself
   deaf = false;
   mute = false;
   private heard = 0;
@@ -104,6 +105,7 @@ describe("the post", () => {
     const { ctx, model } = context({ job_view: {} });
     const words = new JobBar(ctx).el.querySelector<HTMLElement>(".slim-silence")!;
     expect(words.hidden).toBe(true);
+    model.silent = true;
     ctx.send("scan");
     vi.advanceTimersByTime(2 * FIRST_WAIT);
     expect(words.hidden).toBe(true); // a kernel that is only busy is given time
