@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import threading
 
-import slimlab as sl
 from slimlab_widgets.jobs import inline
 from slimlab_widgets.workbench import Workbench
 
@@ -61,23 +59,6 @@ def test_a_scan_that_was_cut_off_is_gone_on_with(case, tmp_path):
     assert len(list(tmp_path.glob("*.scan"))) == 1  # in the same file
     third = make(case, tmp_path)
     assert third.offer_view["complete"] is True
-
-
-def test_two_benches_may_go_on_with_one_scan_at_once(case, tmp_path):
-    stopped_scan(case, tmp_path)
-    both = [make(case, tmp_path), make(case, tmp_path)]
-    for bench in both:
-        click(bench, "use_scan")
-    threads = [threading.Thread(target=bench.resume) for bench in both]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    (path,) = tmp_path.glob("*.scan")
-    for bench in both:
-        assert bench.progress.status == "done", bench.progress.message
-        assert bench.sensitivity.cells == case.sensitivity.cells
-    assert sl.load_scan(path).cells == case.sensitivity.cells
 
 
 def test_not_now_keeps_the_file(case, tmp_path):
