@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -262,24 +261,6 @@ def test_what_is_added_is_on_disk_at_once(tmp_path: Path) -> None:
         records.add([record(("a", 0.5), 0, 16)])
         assert content(Records(OWN, path, write=False)) == content(records)
     assert identity_of(path) == OWN
-
-
-def test_two_scans_may_write_to_a_file_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "a.scan"
-    starts = range(0, IMAGES, 4)
-    with Records(OWN, path) as one, Records(OWN, path) as other, ThreadPoolExecutor(2) as pool:
-        # Half of the images are written by both.
-        parts = ((one, starts[: len(starts) * 3 // 4]), (other, starts[len(starts) // 4 :][::-1]))
-
-        def add(records: Records, mine: range) -> None:
-            for start in mine:
-                records.add([record(key, start, start + 4) for key in KEYS], ABOUT)
-
-        for done in [pool.submit(add, *part) for part in parts]:
-            done.result()
-    found = Records(OWN, path, write=False)
-    for number, key in enumerate(KEYS):
-        np.testing.assert_array_equal(found.scores(key, "float32"), RIGHT[number])
 
 
 def test_reading_leaves_a_file_as_it_is(tmp_path: Path, whole: bytes) -> None:
