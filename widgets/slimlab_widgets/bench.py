@@ -223,7 +223,8 @@ class Bench(Panel):
 
     def _renew(self) -> None:
         try:
-            self.refresh_static()
+            if not self.refresh_static(self._quiet.rests):
+                self._quiet.ask()
         except Exception as error:
             self.on_error(error)
 
