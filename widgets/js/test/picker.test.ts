@@ -28,7 +28,7 @@ const move = (slider: HTMLInputElement, value: number) => {
 };
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "requestAnimationFrame", "cancelAnimationFrame"] });
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "requestAnimationFrame", "cancelAnimationFrame", "Date"] });
 });
 
 describe("steps of a ratio", () => {
@@ -158,7 +158,7 @@ describe("the ratio picker", () => {
     };
     go(0.1);
     expect(model.sent.map((m) => m.ratios.a)).toEqual([0.1]);
-    for (const value of [0.2, 0.3, 0.4, 0.45]) go(value);
+    for (const value of [0.2, 0.3, 0.45]) go(value);
     expect(model.sent).toHaveLength(1);
     vi.advanceTimersByTime(80);
     expect(model.sent.map((m) => m.ratios.a)).toEqual([0.1, 0.45]);
