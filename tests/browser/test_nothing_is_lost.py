@@ -267,8 +267,8 @@ def test_without_a_kernel_the_notebook_shows_pictures_and_words(lab, bench):
 def drawn_again(lab, where: str) -> None:
     """Open a saved notebook until its widget is drawn.
 
-    JupyterLab asks the new kernel for widgets before it looks into the notebook. Where that kernel
-    is slow to start it has given up on the widget by then, for good, until the page is loaded again.
+    JupyterLab asks the new kernel for widgets before it looks into the notebook. Where that one
+    is slow to start it has given up on the widget by then, until the page is loaded again.
     """
     given_up = "Error displaying widget: model not found"
     for _ in range(10):
