@@ -7,6 +7,7 @@ import pytest
 
 import slimlab as sl
 from slimlab.errors import PlanError, SlimLabError
+from slimlab_widgets.settings import parse_ratios
 from slimlab_widgets.workbench import Workbench
 
 
@@ -129,6 +130,14 @@ def test_clicks_are_undone_and_redone_and_kept(scanned):
     click(scanned, "forget", name="half")
     scanned._publisher.flush()
     assert scanned.picks_view["snapshots"] == []
+
+
+def test_a_bench_with_a_scan_says_what_it_was_made_with(case):
+    known = case.sensitivity
+    bench = Workbench(case.model, case.task, graph=case.graph, sensitivity=known, scans=None)
+    said = bench.settings_view
+    assert parse_ratios(said["ratios"]) == known.ratios
+    assert (said["images"], said["criterion"]) == (known.images, known.criterion)
 
 
 def test_the_saved_picture_waits_while_a_hand_is_at_work(case):
