@@ -35,6 +35,12 @@ EQUALIZED = {
     name: {**config, "equalize": True} if config["weight"] == "abs_max" else config
     for name, config in PUBLISHED.items()
 }
+# In few steps at a low rate: trained on from the calibrated network, whose static scales stay.
+TAUGHT: dict[str, dict[str, Any]] = {
+    "abs_max / abs_max": EQUALIZED["abs_max / abs_max"],
+    "moving_average / abs_max": {**EQUALIZED["moving_average / abs_max"], "follow": 0},
+    "abs_max / channel-wise": {**PUBLISHED["abs_max / channel-wise"], "equalize": True},
+}
 OBSERVERS: dict[str, dict[str, Any]] = {
     f"observer {name}": {"observer": name}
     for name in ("abs_max", "average", "percentile", "histogram", "kl", "mse")
@@ -51,7 +57,7 @@ REMEDIES: dict[str, dict[str, Any]] = {
 }
 GROUPS: dict[str, dict[str, dict[str, Any]]] = {
     "qat": PUBLISHED,
-    "taught": EQUALIZED,
+    "taught": TAUGHT,
     "ptq": {
         **PUBLISHED,
         **{f"{n}, equalized": c for n, c in EQUALIZED.items() if "equalize" in c},
