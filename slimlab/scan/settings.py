@@ -55,7 +55,8 @@ class ScanSettings:
         Estimate the BatchNorm statistics of each pruned network anew on so many calibration images
         before it is measured, all of them one batch; 0 is off. Such a scan runs in float32.
     memory
-        Bytes that values inside the network and compiled parts of it may take.
+        Bytes that values inside the network and compiled parts of it may take. The network itself
+        and the runtime's code come on top: about 0.35 GiB for ResNet-18, 0.4 GiB for ResNet-50.
     path
         A file that keeps every measurement as it is made; a scan of the same things goes on from
         what it holds. While a scan runs, and after one was killed, what came last lies in a file

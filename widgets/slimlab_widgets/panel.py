@@ -1,7 +1,8 @@
 """Top floor. What all widgets share: the one browser bundle, events, a picture for later.
 
 A widget publishes small JSON values as traits, which only Python writes, and gets events from the
-browser as messages, which only the browser sends. So no value has two writers.
+browser as messages, which only the browser sends. So no value has two writers. The messages are
+numbered, and the browser is told how far they were heard: what got lost comes again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import anywidget
 import traitlets
 
 from slimlab.errors import SlimLabError
+from slimlab_widgets.inbox import Inbox, heed_addresses, post_of
 from slimlab_widgets.jobs import last_line
 from slimlab_widgets.pictures import png
 
@@ -58,6 +60,8 @@ class Panel(anywidget.AnyWidget):
     def __init__(self, **values: Any) -> None:
         super().__init__(key=uuid.uuid4().hex, **values)
         self._display: Any = None
+        self._inbox = Inbox()
+        heed_addresses(self.comm)
         self.on_msg(self._receive)
 
     def handle(self, event: str, facts: Mapping[str, Any]) -> None:
@@ -88,7 +92,13 @@ class Panel(anywidget.AnyWidget):
     def _receive(self, _widget: object, content: Any, _buffers: object) -> None:
         if not isinstance(content, Mapping) or "event" not in content:
             return
-        facts = {key: value for key, value in content.items() if key != "event"}
+        post = post_of(content)
+        if post is not None:
+            is_new = self._inbox.takes(*post)
+            self.send({"heard": [post[0], self._inbox.heard(post[0])]})
+            if not is_new:
+                return
+        facts = {key: value for key, value in content.items() if key not in {"event", "post"}}
         try:
             self.handle(str(content["event"]), facts)
         except Exception as error:

@@ -1,5 +1,6 @@
 // What every panel gets: the model to read, a way to tell the kernel, and what this widget remembers across redraws of its view.
 import { KEYS, h } from "./dom";
+import { type Post, postOf } from "./post";
 import type { CurvesView, JobView, Model } from "./types";
 import { type PackedCurves, unpack } from "./unpack";
 
@@ -38,9 +39,14 @@ export class Context {
   readonly memory: Memory;
   private cleanups: (() => void)[] = [];
   private selections: (() => void)[] = [];
+  private unheard: (() => void)[] = [];
+  private post: Post;
 
   constructor(readonly model: Model) {
-    this.memory = memoryOf(String(model.get("key") ?? ""));
+    const key = String(model.get("key") ?? "");
+    this.memory = memoryOf(key);
+    this.post = postOf(key);
+    this.onStop(this.post.attach(model, () => { for (const changed of this.unheard) changed(); }));
   }
 
   get<T extends object>(trait: string): T {
@@ -55,7 +61,13 @@ export class Context {
   }
 
   send(event: string, facts: Record<string, unknown> = {}): void {
-    this.model.send({ event, ...facts });
+    this.post.send(event, facts);
+  }
+
+  /** Call now and whenever the kernel stops answering, or answers again. */
+  onUnheard(changed: (unheard: boolean) => void): void {
+    this.unheard.push(() => changed(this.post.unheard));
+    changed(this.post.unheard);
   }
 
   /** Call now and whenever one of the traits changes. */

@@ -14,6 +14,8 @@ export class JobBar implements Panel {
   private stopButton: HTMLButtonElement;
   private message = h("span", { class: "slim-status", role: "status", "aria-live": "polite" });
   private warning = h("div", { class: "slim-warning slim-error", role: "alert", hidden: true });
+  private silence = h("div", { class: "slim-silence slim-warning slim-error", role: "alert", hidden: true },
+    "The kernel does not answer. What you do here is sent to it again until it does; if it was stopped, start it and run the cells again.");
   private details = h("details", { class: "slim-details" }, h("summary", {}, "Details"), h("pre"));
 
   constructor(private ctx: Context) {
@@ -22,7 +24,8 @@ export class JobBar implements Panel {
       ctx.send("stop");
     });
     this.el = h("div", { class: "slim-jobbar" },
-      this.meter, h("div", { class: "slim-jobline" }, this.message, this.counts, this.stopButton), this.warning, this.details);
+      this.meter, h("div", { class: "slim-jobline" }, this.message, this.counts, this.stopButton), this.warning, this.silence, this.details);
+    ctx.onUnheard((unheard) => show(this.silence, unheard));
     ctx.watch(["job"], () => this.draw());
   }
 

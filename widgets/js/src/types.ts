@@ -289,7 +289,7 @@ export interface TitleView {
 
 export interface Model {
   get(key: string): any;
-  on(event: string, callback: () => void): void;
-  off(event: string, callback: () => void): void;
+  on(event: string, callback: (...args: any[]) => void): void;
+  off(event: string, callback: (...args: any[]) => void): void;
   send(content: unknown): void;
 }

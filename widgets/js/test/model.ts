@@ -11,9 +11,15 @@ export function packed(value: any): any {
   return sent.get(value);
 }
 
+type Listener = (...args: any[]) => void;
+
 export class FakeModel {
   sent: any[] = [];
-  private listeners = new Map<string, Set<() => void>>();
+  /** Sender and number of each message that has them. */
+  posts: [string, number][] = [];
+  /** Whether nobody answers. */
+  silent = false;
+  private listeners = new Map<string, Set<Listener>>();
   constructor(private traits: Record<string, unknown>) {}
   get(key: string) {
     const value = this.traits[key];
@@ -23,15 +29,22 @@ export class FakeModel {
     this.traits[key] = value;
     for (const f of this.listeners.get(`change:${key}`) ?? []) f();
   }
-  on(event: string, f: () => void) {
+  /** A message of the kernel. */
+  told(message: unknown) {
+    for (const f of this.listeners.get("msg:custom") ?? []) f(message);
+  }
+  on(event: string, f: Listener) {
     if (!this.listeners.has(event)) this.listeners.set(event, new Set());
     this.listeners.get(event)!.add(f);
   }
-  off(event: string, f: () => void) {
+  off(event: string, f: Listener) {
     this.listeners.get(event)?.delete(f);
   }
-  send(content: unknown) {
+  send({ post, ...content }: any) {
     this.sent.push(content);
+    if (!post) return;
+    this.posts.push(post);
+    if (!this.silent) this.told({ heard: post });
   }
   get watched() {
     return [...this.listeners.values()].reduce((n, s) => n + s.size, 0);
