@@ -54,8 +54,8 @@ CHROME_OPTIONS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
-# Five seconds are short where other work shares the machine.
-expect.set_options(timeout=20_000)
+# Five seconds are short where other work shares the machine: a test may hang, never be too slow.
+expect.set_options(timeout=60_000)
 KERNEL_READY = """() => {
     const app = window.jupyterapp, widget = app && app.shell.currentWidget;
     const session = widget && widget.sessionContext && widget.sessionContext.session;

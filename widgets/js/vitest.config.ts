@@ -1,3 +1,4 @@
 import { defineConfig } from "vitest/config";
 
-export default defineConfig({ test: { environment: "jsdom", include: ["test/**/*.test.ts"] } });
+// A test may hang, but is never too slow: machines that check are busy.
+export default defineConfig({ test: { environment: "jsdom", include: ["test/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000 } });

@@ -28,7 +28,7 @@ const move = (slider: HTMLInputElement, value: number) => {
 };
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "requestAnimationFrame", "cancelAnimationFrame"] });
+  vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout", "requestAnimationFrame", "cancelAnimationFrame"] });
 });
 
 describe("steps of a ratio", () => {
@@ -158,9 +158,10 @@ describe("the ratio picker", () => {
     };
     go(0.1);
     expect(model.sent.map((m) => m.ratios.a)).toEqual([0.1]);
-    for (const value of [0.2, 0.3, 0.4, 0.45]) go(value);
+    for (const value of [0.2, 0.3, 0.45]) go(value);
+    vi.advanceTimersByTime(15); // 79 ms after the first
     expect(model.sent).toHaveLength(1);
-    vi.advanceTimersByTime(80);
+    vi.advanceTimersByTime(1);
     expect(model.sent.map((m) => m.ratios.a)).toEqual([0.1, 0.45]);
   });
 
