@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 # What is written down beside the scan when it has changed and the hand rests.
-KEPT = ("picks", "settings", "times", "trials", "chosen")
+KEPT = ("picks", "settings", "times", "trials", "chosen", "exports")
 
 
 class Bench(Panel):
@@ -140,6 +140,11 @@ class Bench(Panel):
         else:
             details = "".join(traceback.format_exception(error))
             self._jobs.note(last_line(error), error=True, details=details)
+
+    def close(self) -> None:
+        """Take the bench off the page and leave its folder to others."""
+        super().close()
+        self._keeper.release()
 
     def figures(self) -> list[Figure]:
         """Pictures of what is on the bench, for a notebook that is opened without a kernel."""

@@ -5,13 +5,16 @@ Models are not in it: each candidate names a folder beside the notes.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
 from slimlab.allocate import Preview
 from slimlab.distill import loss_to_dict
+from slimlab.export.parity import Elsewhere, Parity
 from slimlab.latency import Latency
 from slimlab.profile import LayerProfile, Profile
 from slimlab.recipe.losses import read_loss
@@ -25,7 +28,7 @@ from slimlab_widgets.state import Candidate, State
 if TYPE_CHECKING:
     from paddle.nn import Layer
 
-    from slimlab import History, Trial
+    from slimlab import ExportReport, History, Trial
 
 Json = dict[str, Any]
 
@@ -54,6 +57,7 @@ def noted(state: State, folders: Mapping[str, str]) -> Json:
         "chosen": state.chosen,
         "candidates": [_candidate(one, folders[one.name]) for one in state.candidates],
         "trials": [_trial(one) for one in state.trials],
+        "exports": [[name, _export(found)] for (name, _), found in state.exports.items()],
     }
 
 
@@ -96,6 +100,18 @@ def candidate_of(note: Json, load: Callable[[str], Layer]) -> Candidate:
 def trials_of(notes: Json) -> tuple[Trial, ...]:
     """What was measured of the baseline and the candidates."""
     return tuple(_read_trial(note) for note in notes["trials"])
+
+
+def exports_of(notes: Json) -> tuple[dict[tuple[str, str], ExportReport], tuple[str, ...]]:
+    """Exports of which all files are there, and what others were called."""
+    found, gone = {}, []
+    for name, note in notes.get("exports", ()):
+        report = _read_export(note)
+        if all(_size(report.folder / file) == n for file, n in report.files.items()):
+            found[str(name), report.format] = report
+        else:
+            gone.append(f"{name}, {report.format}")
+    return found, tuple(gone)
 
 
 def _pick(pick: Pick) -> Json:
@@ -181,3 +197,38 @@ def _read_trial(note: Json) -> Trial:
         None if latency is None else Latency(**latency),
         None if history is None else _read_history(history),
     )
+
+
+def _export(report: ExportReport) -> Json:
+    folder = report.folder
+    with contextlib.suppress(ValueError):  # elsewhere: it stays absolute
+        folder = folder.relative_to(Path.cwd())  # a notebook may be moved with what is beside it
+    return {
+        "folder": str(folder),
+        "format": report.format,
+        "files": dict(report.files),
+        "float_bytes": report.float_bytes,
+        "parity": asdict(report.parity),
+        "latency": [asdict(one) for one in report.latency],
+        "float_latency": [asdict(one) for one in report.float_latency],
+    }
+
+
+def _read_export(note: Json) -> ExportReport:
+    elsewhere = tuple(Elsewhere(**one) for one in note["parity"]["elsewhere"])
+    return sl.ExportReport(
+        Path(note["folder"]).absolute(),
+        str(note["format"]),
+        {str(name): int(size) for name, size in note["files"].items()},
+        int(note["float_bytes"]),
+        Parity(**{**note["parity"], "elsewhere": elsewhere}),
+        tuple(Latency(**one) for one in note["latency"]),
+        tuple(Latency(**one) for one in note["float_latency"]),
+    )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from slimlab.errors import SlimLabError
 from slimlab_widgets.jobs import Work
-from slimlab_widgets.keeper import UNUSABLE
-from slimlab_widgets.notes import picks_of, settings_of, times_of, trials_of
+from slimlab_widgets.keeper import UNUSABLE, TakenUp
+from slimlab_widgets.notes import exports_of, picks_of, settings_of, times_of, trials_of
 from slimlab_widgets.pairing import Pairs
 from slimlab_widgets.settings import write_ratios
 
 if TYPE_CHECKING:
     from slimlab_widgets.shelf import Left
-    from slimlab_widgets.state import Candidate
 
 
 class Restoring(Pairs):
@@ -45,11 +43,13 @@ class Restoring(Pairs):
         self._update(lambda s: replace(s, offer=None))
 
     def _take_up(self, left: Left) -> None:
+        left, owner = self._keeper.open(left)
         try:
             picks, settings = picks_of(left.notes), settings_of(left.notes)
-            times, chosen = times_of(left.notes), str(left.notes["chosen"])
-            named = [str(note["name"]) for note in left.notes["candidates"]]
+            times, named = times_of(left.notes), [str(c["name"]) for c in left.notes["candidates"]]
+            chosen = str(left.notes["chosen"])
         except UNUSABLE as error:
+            self._keeper.release()
             msg = f"{left.folder} can't be read: {type(error).__name__} at {error}. It was left."
             raise SlimLabError(msg, path=str(left.folder)) from error
         self._update(
@@ -57,26 +57,34 @@ class Restoring(Pairs):
                 s, picks=picks, settings=settings, times=times, revision=s.revision + 1, asked_by={}
             )
         )
-        if named:
-            load = lambda: self._keeper.take_up(left)  # noqa: E731
+        copied = f" {left.folder.name} is open in {owner}: this bench is a copy." if owner else ""
+        if not named:
+            self._jobs.note(f"Took up ratios and settings.{copied}")
+            return
+        load = lambda: self._keeper.take_up(left)  # noqa: E731
 
-            def done(result: tuple[list[Candidate], list[str]], _partial: bool) -> str:
-                return self._put_back(left, *result, chosen)
+        def done(taken: TakenUp, _partial: bool) -> str:
+            return self._put_back(left, taken, chosen) + copied
 
-            self._jobs.start(Work("restore", "Loading the models", load, done))
+        self._jobs.start(Work("restore", "Loading the models", load, done))
 
-    def _put_back(
-        self, left: Left, found: list[Candidate], lost: Sequence[str], chosen: str
-    ) -> str:
-        names = [candidate.name for candidate in found]
+    def _put_back(self, left: Left, taken: TakenUp, chosen: str) -> str:
+        names, lost = [one.name for one in taken.candidates], taken.lost
         try:
             trials = tuple(t for t in trials_of(left.notes) if t.name not in lost)
         except UNUSABLE:
             trials = ()  # Compare measures them again
+        try:
+            exports, gone = exports_of(left.notes)
+        except UNUSABLE:
+            exports, gone = {}, ()  # their folders are there, and say what they are
+        exports = {key: found for key, found in exports.items() if key[0] in names}
         kept = chosen if chosen in names else (names[-1] if names else "")
-        self._update(lambda s: replace(s, candidates=tuple(found), chosen=kept))
+        self._update(
+            lambda s: replace(s, candidates=taken.candidates, chosen=kept, exports=exports)
+        )
         if trials:
             self._update(lambda s: s.with_trials(trials))
         said = f"Took up {', '.join(repr(name) for name in names) or 'no model'}."
-        broken = ", ".join(repr(name) for name in lost)
-        return said + (f" Can't be loaded: {broken}." if lost else "")
+        said += f" Can't be loaded: {', '.join(repr(name) for name in lost)}." if lost else ""
+        return said + (f" Exported files are gone: {'; '.join(gone)}." if gone else "")

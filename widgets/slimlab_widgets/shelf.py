@@ -7,13 +7,14 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import slimlab as sl
 from slimlab.errors import SlimLabError
 from slimlab.sensitivity import Fingerprint
+from slimlab_widgets.claims import Owner, holder
 
 if TYPE_CHECKING:
     from slimlab import Sensitivity
@@ -56,11 +57,14 @@ class Left:
         As `notes.noted` wrote them.
     when
         Seconds since 1970 of the last change.
+    owner
+        The bench that has it open; None when none has.
     """
 
     folder: Path
     notes: dict[str, Any]
     when: float
+    owner: Owner | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,13 +130,23 @@ class Shelf:
         if self._folder is None or not self._folder.is_dir():
             return
         for path in sorted(self._folder.glob(f"{self._name}-*.bench/{NOTES}"), key=_when)[::-1]:
-            try:
-                notes = json.loads(path.read_text(encoding="utf-8"))
-                mine = Fingerprint(notes["model"], notes["task"], notes["metric"]) == self.identity
-            except (OSError, ValueError, KeyError, TypeError):
-                continue  # another process may be writing it
-            if mine:
-                yield Left(path.parent, notes, _when(path))
+            notes = self._notes(path)
+            if notes is not None:
+                yield Left(path.parent, notes, _when(path), holder(path.parent))
+
+    def again(self, left: Left) -> Left:
+        """What lies there now; as it was known, where it can't be read."""
+        notes = self._notes(left.folder / NOTES)
+        return left if notes is None else replace(left, notes=notes)
+
+    def _notes(self, path: Path) -> dict[str, Any] | None:
+        """The notes of a bench of this network on these data."""
+        try:
+            notes: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            theirs = Fingerprint(notes["model"], notes["task"], notes["metric"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # removed, or not ours
+        return notes if theirs == self.identity else None
 
     def offer(self) -> Offer | None:
         """The newest scan and the newest bench."""

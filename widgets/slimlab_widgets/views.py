@@ -199,6 +199,8 @@ def offer_view(offer: Offer | None) -> Json:
         found["models"] = [str(one.get("name")) for one in left.notes.get("candidates", [])]
         found["picked"] = len(picks.get("now", {}).get("ratios", {}))
         found["snapshots"] = len(picks.get("snapshots", []))
+        found["exports"] = len(left.notes.get("exports", []))
+        found["owner"] = str(left.owner) if left.owner else ""
     return found
 
 

@@ -16,15 +16,16 @@ export class Offer implements Panel {
   }
 
   private draw(): void {
-    const { when, measured, planned = 0, complete, images = 0, criterion = "", models = [], picked = 0, snapshots = 0 } = this.ctx.get<OfferView>("offer");
+    const { when, measured, planned = 0, complete, images = 0, criterion = "", models = [], picked = 0, snapshots = 0, exports = 0, owner = "" } = this.ctx.get<OfferView>("offer");
     show(this.el, when !== undefined && !this.ctx.busy);
     if (when === undefined) return;
     const many = (n: number, name: string) => (n ? [`${whole(n)} ${name}${n === 1 ? "" : "s"}`] : []);
     const rest = [...(picked ? [`ratios of ${whole(picked)} layer${picked === 1 ? "" : "s"}`] : []), ...many(snapshots, "snapshot"),
-      ...(models.length ? [`the pruned model${models.length === 1 ? "" : "s"} ${models.map((name) => `\u201c${name}\u201d`).join(", ")}`] : [])];
+      ...(models.length ? [`the pruned model${models.length === 1 ? "" : "s"} ${models.map((name) => `\u201c${name}\u201d`).join(", ")}`] : []), ...many(exports, "export")];
     const date = new Date(1000 * when).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
     const scan = measured === undefined ? "" : `: ${whole(measured)} of ${whole(planned)} cells${complete ? "" : ", not finished"}, ${whole(images)} images, ${criterion.replace(/_/g, " ")}`;
     const what = measured === undefined ? "Work on" : "A scan of";
-    text(this.offered, `${what} this network is on the disk, from ${date}${scan}.${rest.length ? ` With ${rest.join("; ")}.` : ""}`);
+    const open = owner ? ` It is open in ${owner}: this bench takes a copy.` : "";
+    text(this.offered, `${what} this network is on the disk, from ${date}${scan}.${rest.length ? ` With ${rest.join("; ")}.` : ""}${open}`);
   }
 }

@@ -127,6 +127,9 @@ export interface OfferView {
   models?: string[];
   picked?: number;
   snapshots?: number;
+  exports?: number;
+  /** Who has it open; empty where nobody has. */
+  owner?: string;
   measured?: number;
   planned?: number;
   complete?: boolean;

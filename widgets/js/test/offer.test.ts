@@ -15,6 +15,8 @@ describe("what an earlier kernel left", () => {
     expect(said({})).toBeNull();
     expect(said(SCAN)).toContain("40 of 1,200 cells, not finished, 359 images, l1 norm.");
     expect(said({ ...SCAN, models: ["a", "b"], picked: 1, snapshots: 2 })).toContain(" With ratios of 1 layer; 2 snapshots; the pruned models “a”, “b”.");
+    expect(said({ ...SCAN, exports: 1, owner: "another kernel (process 7)" })).toContain(
+      " With 1 export. It is open in another kernel (process 7): this bench takes a copy.");
     expect(said({ when: SCAN.when, models: ["a"], picked: 0, snapshots: 0 })).toContain("Work on this network is on the disk");
   });
 
