@@ -8,6 +8,8 @@ that of a scan without workers. Knows no runtime and no metric.
 from __future__ import annotations
 
 import secrets
+import time
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +29,7 @@ AHEAD = 2  # tasks for each worker, so that none waits for the next one to be se
 # them may have been killed for reasons of its own.
 TRIES = 3
 PATIENCE = 0.5  # seconds between looks at a cluster from which nothing comes
+DESERTED = 30.0  # seconds without any worker, after which that is said: one that died comes again
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +84,8 @@ class Crew:
         self._name = f"slimlab-scan-{secrets.token_hex(8)}"
         self._dtype = setup.board.dtype
         self._orders: dict[Any, Order] = {}
+        self._left: float | None = None  # when it was seen that no worker is left
+        self._told = False
         site = worker.Site(self._name, setup.meter.blueprint, without_data(setup.scoring))
         client.register_plugin(site)
 
@@ -113,9 +118,11 @@ class Crew:
             asked = {"timeout": PATIENCE, "return_when": "FIRST_COMPLETED"}
             over = set(distributed.wait(list(self._orders), **asked).done)
         except distributed.TimeoutError:
+            self._look()
             return
         except distributed.CancelledError:
             over = {future for future in self._orders if future.cancelled()}
+        self._left = None
         for future in over:
             order = self._orders.pop(future)
             if future.cancelled():  # the cluster was restarted
@@ -128,6 +135,23 @@ class Crew:
         self._client.cancel(list(self._orders))
         self._orders.clear()
         self._client.unregister_worker_plugin(self._name)
+
+    def _look(self) -> None:
+        """Say once that no worker is left, when none has come for a while."""
+        if self._client.nthreads():
+            self._left = None
+            return
+        now = time.monotonic()
+        if self._left is None:
+            self._left = now
+        if now - self._left >= DESERTED and not self._told:
+            self._told = True
+            address = self._client.scheduler.address
+            msg = (
+                f"The cluster at {address} has no worker any more, and the scan waits: start one, "
+                "and it goes on; stop it, and it keeps what is measured."
+            )
+            warnings.warn(msg, stacklevel=2)
 
     def _records(self, order: Order, future: Any) -> tuple[Record, ...]:
         import distributed

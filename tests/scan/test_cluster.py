@@ -6,6 +6,8 @@ import itertools
 import os
 import random
 import signal
+import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import slimlab as sl
-from slimlab.scan import setup
+from slimlab.scan import cluster, setup
 from slimlab.scan.cluster import shared
 
 ASKED: dict[str, Any] = {"ratios": [0.4, 0.8], "images": 150}
@@ -41,8 +43,8 @@ def local_cluster(workers: int) -> distributed.LocalCluster:
 def client() -> Iterator[distributed.Client]:
     """Give a cluster of two processes of this machine."""
     with (
-        local_cluster(2) as cluster,
-        cluster.get_client() as client,
+        local_cluster(2) as here,
+        here.get_client() as client,
     ):
         yield client
 
@@ -76,6 +78,11 @@ def test_the_table_is_that_of_one_process(
     assert no_scan_is_left(client)
 
 
+def started(dask_worker: distributed.Nanny) -> bool:
+    """Whether the process that looks after a worker has seen it at work."""
+    return bool(dask_worker.status.name == "running")
+
+
 @pytest.mark.parametrize("kills", [2, pytest.param(6, marks=pytest.mark.slow)])
 def test_killed_workers_cells_are_measured_again(
     client: distributed.Client, vgg: paddle.nn.Layer, digits: sl.Task, tmp_path: Path, kills: int
@@ -92,7 +99,11 @@ def test_killed_workers_cells_are_measured_again(
             done.append(step.done)
             if len(killed) == kills or len(done) < moments[len(killed)]:
                 continue
-            busy = [worker for worker, keys in client.processing().items() if keys]
+            # Dask starts no worker again that dies while it is being started.
+            alive = client.run(started, nanny=True, on_error="ignore")
+            busy = [name for name, keys in client.processing().items() if keys and alive.get(name)]
+            if not busy:
+                continue
             # One that was killed just now may still be on the scheduler's list, and can't answer.
             found = client.run(os.getpid, workers=busy[:1], on_error="ignore")
             for pid in set(found.values()) - killed:
@@ -105,6 +116,27 @@ def test_killed_workers_cells_are_measured_again(
     client.wait_for_workers(2)
     assert not killed.intersection(client.run(os.getpid).values())
     assert no_scan_is_left(client)
+
+
+def test_it_says_that_no_worker_is_left_and_goes_on_when_one_comes(
+    vgg: paddle.nn.Layer, digits: sl.Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "DESERTED", 0.0)
+    alone = sl.scan_sensitivity(vgg, digits, progress=False, **ASKED)
+    with local_cluster(1) as here, here.get_client() as client:
+        steps = sl.iter_scan_sensitivity(vgg, digits, client=client, **ASKED)
+        while not next(steps).done:
+            pass
+        here.scale(0)
+        while client.nthreads():
+            time.sleep(0.05)
+        with pytest.warns(UserWarning, match=r"no worker any more.*goes on.*keeps what is") as said:
+            next(step for step in steps if said.list)
+        here.scale(1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # it says so once
+            last = list(steps)[-1]
+        assert last.item == alone
 
 
 def test_stopped_it_keeps_what_has_come_and_goes_on(
