@@ -71,7 +71,7 @@ def test_scan_stop_resume_while_the_kernel_stays_free(bench):
         arg=stopped_at,
         timeout=180 * SECONDS,
     )
-    bench.finished("Scanned 1200 cells", seconds=600)
+    bench.finished("Scanned 1200 cells", seconds=1800)
     expect(bench.curves).to_have_count(12)
     expect(bench.button("Resume")).to_be_disabled()
 
