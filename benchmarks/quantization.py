@@ -30,10 +30,12 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "moving_average / abs_max": {"activation": "moving_average_abs_max", "weight": "abs_max"},
     "abs_max / channel-wise": {"activation": "abs_max", "weight": "channel_wise_abs_max"},
 }
-# Where one scale serves a whole weight, channels are brought to like ranges first.
-EQUALIZED = {
-    name: {**config, "equalize": True} if config["weight"] == "abs_max" else config
-    for name, config in PUBLISHED.items()
+# Where one scale serves several channels, of weights or activations, they get like ranges first.
+EQUALIZED = {name: {**config, "equalize": True} for name, config in PUBLISHED.items()}
+# In few steps at a low rate: trained on from the calibrated network, whose static scales stay.
+TAUGHT = {
+    name: config if config["activation"] == "abs_max" else {**config, "follow": 0}
+    for name, config in EQUALIZED.items()
 }
 OBSERVERS: dict[str, dict[str, Any]] = {
     f"observer {name}": {"observer": name}
@@ -51,21 +53,24 @@ REMEDIES: dict[str, dict[str, Any]] = {
 }
 GROUPS: dict[str, dict[str, dict[str, Any]]] = {
     "qat": PUBLISHED,
-    "taught": EQUALIZED,
+    "taught": TAUGHT,
+    "following": {"moving_average / abs_max": EQUALIZED["moving_average / abs_max"]},
     "ptq": {
         **PUBLISHED,
-        **{f"{n}, equalized": c for n, c in EQUALIZED.items() if "equalize" in c},
+        **{f"{name}, equalized": config for name, config in EQUALIZED.items()},
         **OBSERVERS,
     },
     "remedies": REMEDIES,
 }
 TITLES = {
     "qat": "Trained on the grid: {steps} steps of {batch} images at a learning rate of {rate:g}",
-    "taught": "{steps} steps of {batch} images at a learning rate of {rate:g}, taught by the "
-    "network in float; where one scale serves a weight, equalized first",
+    "taught": "Equalized, then {steps} steps of {batch} images at a learning rate of {rate:g}, "
+    "taught by the network in float; static scales stay those of the calibration",
+    "following": "The same with a static scale that follows the batches",
     "ptq": "Calibrated only, on 256 images",
     "remedies": "Weights of 4 bits with one scale a tensor, calibrated only, on 256 images",
 }
+TEACHING = ("taught", "following")  # by the network in float
 BATCH = 128
 START, END = "<!-- generated: {} -->", "<!-- end {} -->"
 
@@ -103,7 +108,7 @@ class Network:
             learning_rate=key["learning_rate"],
             batch_size=BATCH,
             seed=key["seed"],
-            teacher=self.model if key["group"] == "taught" else None,
+            teacher=self.model if key["group"] in TEACHING else None,
             training=Training(evaluate_images=1),  # measured below, on all
             progress=False,
         )
@@ -115,7 +120,7 @@ def keys(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Every run by all that decides its result; one seed of everything first."""
     for seed in options.seeds:
         for group in options.arms:
-            trained = group in {"qat", "taught"}
+            trained = group in {"qat", *TEACHING}
             if seed and not trained:
                 continue  # nothing is drawn
             for network in options.networks:
