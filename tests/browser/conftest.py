@@ -54,8 +54,9 @@ CHROME_OPTIONS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
-# Five seconds are short where other work shares the machine: a test may hang, never be too slow.
-expect.set_options(timeout=60_000)
+# How long a page may take: five seconds are short where other work shares the machine.
+PATIENCE = 60_000  # milliseconds
+expect.set_options(timeout=PATIENCE)
 KERNEL_READY = """() => {
     const app = window.jupyterapp, widget = app && app.shell.currentWidget;
     const session = widget && widget.sessionContext && widget.sessionContext.session;
@@ -172,6 +173,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """Open a page that shares nothing with the tests before."""
     context = browser.new_context(viewport=SIZE)
+    context.set_default_timeout(2 * PATIENCE)
     yield context.new_page()
     context.close()
 

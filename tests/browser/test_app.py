@@ -60,10 +60,7 @@ def test_slider_scan_prune_and_compare_on_the_page(bench, asked):
     bench.open("Scan and pick")
     before = float(bench.total("macs").get_attribute("data-value") or "nan")
     slider = bench.root.get_by_role("slider", name="Pruning ratio of stem").last
-    slider.focus()
-    for _ in range(4):
-        slider.press("ArrowRight")
-    expect(bench.row("stem")).to_have_attribute("data-ratio", "0.2")
+    bench.press_until(slider, "ArrowRight", "stem", 0.2)
     assert float(bench.total("macs").get_attribute("data-value") or "nan") < before
     bench.confirmed()
 

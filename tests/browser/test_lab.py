@@ -19,8 +19,16 @@ def test_the_printed_address_opens_the_quickstart(lab, server):
 
 
 def test_no_news_no_dialog_no_request_that_leaves_the_machine(lab):
-    lab.open_notebook()
-    lab.page.wait_for_timeout(2000)  # where it is not turned off, news come within a second
+    lab.open_cells(["1 + 1"])
+    lab.run_all(wait=True, seconds=300)
+    asked = lab.page.evaluate(
+        """() => window.jupyterapp.serviceManager.settings
+            .fetch('@jupyterlab/apputils-extension:notification')
+            .then((found) => found.schema.properties)"""
+    )
+    assert asked["fetchNews"]["default"] == "false"
+    assert asked["checkForUpdates"]["default"] is False
+    lab.page.wait_for_load_state("networkidle")
     assert lab.page.locator(".jp-Dialog").count() == 0
     assert lab.page.locator(".jp-toastContainer, .Toastify__toast").count() == 0
     outside = [

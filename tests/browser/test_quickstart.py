@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from bench_page import RUN_NEW_CELL, SECONDS, Bench
+from bench_page import RUN_NEW_CELL, SECONDS, TRIES, Bench
 from playwright.sync_api import expect
 
 
@@ -24,13 +24,13 @@ def bench(lab) -> Bench:
     )
     lab.run_all()
     bench = Bench(lab.page)
-    expect(bench.root).to_be_visible(timeout=60 * SECONDS)
+    expect(bench.root).to_be_visible(timeout=120 * SECONDS)
     return bench
 
 
 def test_the_shipped_notebook_shows_every_panel(lab):
     lab.open_notebook("01_quickstart.ipynb")
-    lab.run_all(wait=True, seconds=120)
+    lab.run_all(wait=True, seconds=300)
     for kind in ("picker", "comparison", "workbench"):
         expect(lab.page.locator(f".slim-kind-{kind}")).to_be_visible()
     layers = lab.page.locator('.slim-kind-workbench [data-panel="layers"]')
@@ -50,26 +50,33 @@ def test_scan_stop_resume_while_the_kernel_stays_free(bench):
     expect(bench.root.locator(".slim-counts")).to_have_text(underway)
 
     bench.page.evaluate(RUN_NEW_CELL, "print('answer', 6 * 7, bench.progress.status)")
-    expect(bench.page.get_by_text("answer 42 running")).to_be_visible(timeout=60 * SECONDS)
+    expect(bench.page.get_by_text("answer 42 running")).to_be_visible(timeout=120 * SECONDS)
 
     bench.button("Stop").click()
     bench.finished("of 1200 cells is kept", status="stopped")
     counts = bench.root.locator(".slim-counts").text_content() or ""
     stopped_at = int(counts.split()[0].replace(",", ""))
     assert 0 < stopped_at < 1200 * 359
-    drawn = bench.curves.count()
-    assert drawn >= 2
+    assert bench.curves.count() >= 2
 
     bench.button("Resume").click()
-    running = bench.root.locator('.slim-jobbar[data-status="running"] [data-total="430800"]')
-    expect(running).to_be_attached()
-    assert int(running.get_attribute("data-done") or 0) >= stopped_at
-    expect(bench.curves.nth(drawn)).to_be_attached(timeout=180 * SECONDS)
-    bench.finished("Scanned 1200 cells", seconds=600)
+    # It goes on from there: nothing below is counted again.
+    bench.page.wait_for_function(
+        """(before) => {
+            const bar = document.querySelector('.slim-jobbar[data-job="scan"] [data-done]');
+            const [done, total] = [Number(bar.dataset.done), Number(bar.dataset.total)];
+            if (total === 430800 && done && done < before) throw new Error(`back to ${done}`);
+            return total === 430800 && done > before;
+        }""",
+        arg=stopped_at,
+        timeout=180 * SECONDS,
+    )
+    bench.finished("Scanned 1200 cells", seconds=1800)
     expect(bench.curves).to_have_count(12)
     expect(bench.button("Resume")).to_be_disabled()
 
     bench.button("Set by drop").click()
+    expect(bench.root.get_by_label("Name", exact=True)).to_have_value("drop at most 1")
     bench.confirmed()
     keep_screenshot(bench)
 
@@ -123,7 +130,7 @@ def test_pick_prune_fine_tune_compare_save(lab, bench):
         "print('loaded', sl.profile(sl.load('models/uniform-0.25'), task.example).macs"
         " == bench.candidates[1].preview.macs)",
     )
-    expect(page.get_by_text("loaded True")).to_be_visible(timeout=60 * SECONDS)
+    expect(page.get_by_text("loaded True")).to_be_visible(timeout=120 * SECONDS)
     assert [line for line in lab.console if line.startswith("uncaught")] == []
 
 
@@ -138,22 +145,21 @@ def code_and_recipe(bench: Bench) -> None:
 
 
 def pick_by_hand(bench: Bench) -> None:
-    page, first, second = bench.page, "stem", "stage1.0.conv1"
+    first, second = "stem", "stage1.0.conv1"
     expect(bench.button("Prune")).to_be_disabled()
     # The point of the selected layer, dragged along its curve.
     bench.row(first).locator(".slim-name").click()
     handle = bench.root.locator(".slim-handle")
     expect(handle).to_have_attribute("data-layer", first)
-    handle.scroll_into_view_if_needed()
-    box = handle.bounding_box()
-    assert box is not None
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    for step in range(1, 11):
-        page.mouse.move(x + 12 * step, y)
-    page.mouse.up()
-    dragged = bench.ratio(first)
+    there = None
+    for _ in range(TRIES):
+        left, top, width, height = bench.box(handle)
+        x, y = left + width / 2, top + height / 2
+        there = there or x + 120
+        bench.drag((x, y), (there, y))
+        dragged = bench.ratio(first)
+        if dragged > 0.1:
+            break
     assert 0.1 < dragged < 0.35
     expect(bench.total("macs")).to_contain_text("→")
     assert float(bench.total("drop").get_attribute("data-value") or 0) > 0
@@ -165,10 +171,7 @@ def pick_by_hand(bench: Bench) -> None:
         "data-ratio", f"{round(round((dragged + 0.05) / 0.01) * 0.01, 2):g}"
     )
     slider = bench.root.get_by_role("slider", name=f"Pruning ratio of {second}").last
-    slider.focus()
-    for _ in range(5):
-        slider.press("ArrowRight")
-    expect(bench.row(second)).to_have_attribute("data-ratio", "0.25")
+    bench.press_until(slider, "ArrowRight", second, 0.25)
     expect(bench.row(second)).to_contain_text("→")
     bench.confirmed()
 
@@ -203,13 +206,8 @@ def test_a_slider_keeps_its_place_while_the_view_is_rebuilt(bench):
     slider = bench.root.get_by_role("slider", name="Pruning ratio of stem").last
     view = bench.root.locator("..")
     bench.root.evaluate("(e) => { e.dataset.first = e.parentElement.dataset.first = 'yes' }")
-    slider.focus()
-    for _ in range(6):  # longer than those two seconds
-        slider.press("ArrowRight")
-        bench.page.wait_for_timeout(500)
-        expect(view).to_have_attribute("data-first", "yes")
-    expect(bench.row("stem")).to_have_attribute("data-ratio", "0.3")
-    expect(view).not_to_have_attribute("data-first", "yes", timeout=60 * SECONDS)
+    bench.press_until(slider, "ArrowRight", "stem", 0.3)
+    expect(view).not_to_have_attribute("data-first", "yes", timeout=120 * SECONDS)
     expect(bench.root).to_have_attribute("data-first", "yes")  # the same elements, in another view
     expect(bench.row("stem")).to_have_attribute("data-ratio", "0.3")
     bench.confirmed()
@@ -235,7 +233,7 @@ def fine_tune(bench: Bench) -> None:
     bench.button("Fine-tune").click()
     bench.finished("Fine-tuned 'uniform 0.25'")
     expect(row).to_have_attribute("data-epochs", "2")
-    assert int(loss.get_attribute("data-points") or 0) == 18
+    expect(loss).to_have_attribute("data-points", "18")
     expect(bench.root.locator('[data-chart="score"]')).not_to_have_attribute("data-points", "0")
 
     # Another one is stopped; its model so far stays.

@@ -31,6 +31,7 @@ SIZES = {"1280": {"width": 1280, "height": 800}, "1920": {"width": 1920, "height
 def look(bench: Bench, name: str) -> None:
     """Keep a picture where it is asked for, and refuse what can't be read."""
     bench.page.mouse.move(2, 2)
+    bench.still()
     assert bench.root.evaluate(CROWDED) == []
     assert bench.root.evaluate(PALE) == []
     if os.environ.get("SLIMLAB_SCREENSHOTS") and name in KEPT:
@@ -38,7 +39,7 @@ def look(bench: Bench, name: str) -> None:
         size = bench.page.viewport_size or SIZES["1280"]
         # In a low window JupyterLab's own frame would lie over the lower end.
         bench.page.set_viewport_size({"width": size["width"], "height": 1500})
-        bench.page.wait_for_timeout(300)
+        bench.still()
         bench.root.screenshot(path=IMAGES / f"{name}.png")
         bench.page.set_viewport_size(size)
 
@@ -47,7 +48,7 @@ def opened(lab, source: str) -> Bench:
     lab.open_cells([source])
     lab.run_all()
     bench = Bench(lab.page)
-    expect(bench.root).to_be_visible(timeout=90 * SECONDS)
+    expect(bench.root).to_be_visible(timeout=180 * SECONDS)
     return bench
 
 
@@ -57,7 +58,6 @@ def each_look(page: Page, bench: Bench, name: str) -> None:
         page.evaluate(THEME, f"JupyterLab {theme}")
         for size, viewport in SIZES.items():
             page.set_viewport_size(viewport)
-            page.wait_for_timeout(300)
             look(bench, f"{name}-{theme.lower()}-{size}")
 
 
@@ -96,6 +96,7 @@ def picked(bench: Bench) -> None:
     bench.finished("Pruned '-50% MACs'")
     bench.root.get_by_label("Accepted drop").fill("3")
     bench.button("Set by drop").click()
+    expect(bench.root.get_by_label("Name", exact=True)).to_have_value("drop at most 3")
     bench.confirmed()
     bench.button("Prune").click()
     bench.finished("Pruned 'drop at most 3'")
@@ -161,5 +162,4 @@ def test_the_page_of_app_mode_can_be_read(page, app_server):
         bench.confirmed()
         for size, viewport in SIZES.items():
             page.set_viewport_size(viewport)
-            page.wait_for_timeout(300)
             look(bench, f"app-light-{size}")

@@ -14,8 +14,38 @@ RUN_NEW_CELL = """async (source) => {
 }"""
 
 
+# Into view, and where it is: in one step, so that nothing moves in between.
+BOX = """(e) => {
+    e.scrollIntoView({ block: 'center', behavior: 'instant' });
+    const box = e.getBoundingClientRect();
+    return e.isConnected && box.width > 0 ? [box.x, box.y, box.width, box.height] : null;
+}"""
+# What is asked for in one frame is drawn in the next.
+FRAMES = "() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))"
+# Nothing moves or grows any more, for a few frames.
+STILL = """() => new Promise((done) => {
+    const parts = '.slim, .slim svg, .slim table';
+    const look = () => JSON.stringify([...document.querySelectorAll(parts)]
+        .map((e) => e.getBoundingClientRect()));
+    let [last, same] = ['', 0];
+    const frame = () => {
+        const now = look();
+        [last, same] = [now, now === last ? same + 1 : 0];
+        if (same > 8 && !document.getAnimations().length) done(null);
+        else requestAnimationFrame(frame);
+    };
+    frame();
+})"""
+TRIES = 10
+
+
 class Bench:
-    """The workbench on the page, as a person uses it."""
+    """The workbench on the page, as a person uses it.
+
+    JupyterLab draws a view anew when its saved picture changes. A move or a key in the moment
+    between two views reaches neither, and a person would try again: so do `press_until`, `point`
+    and what is in `tries`.
+    """
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -39,7 +69,7 @@ class Bench:
     def total(self, name: str) -> Locator:
         return self.root.locator(f'[data-total="{name}"]')
 
-    def finished(self, message: str, *, status: str = "done", seconds: float = 90) -> None:
+    def finished(self, message: str, *, status: str = "done", seconds: float = 300) -> None:
         """Wait for the end of a job, and for what it says."""
         # The words first: the job before it may have ended in the same state.
         expect(self.status).to_contain_text(message, timeout=seconds * SECONDS)
@@ -54,3 +84,42 @@ class Bench:
         self.root.get_by_label("Images").fill(str(images))
         self.root.get_by_label("Ratios", exact=True).fill(ratios)
         self.button("Scan").click()
+
+    def draw(self) -> None:
+        """Wait until what was done last is drawn."""
+        self.page.evaluate(FRAMES)
+
+    def still(self) -> None:
+        """Wait until nothing moves any more."""
+        self.page.evaluate(STILL)
+
+    def box(self, locator: Locator) -> tuple[float, float, float, float]:
+        """Bring something into view: its left, top, width and height there."""
+        for _ in range(1000):
+            found = locator.evaluate(BOX)
+            if found:
+                return tuple(found)
+            self.draw()
+        msg = f"{locator} is never on the page"
+        raise AssertionError(msg)
+
+    def press_until(self, control: Locator, key: str, layer: str, ratio: float) -> None:
+        """Press a key until the layer's ratio is this one, which each press comes nearer to."""
+        way = abs(self.ratio(layer) - ratio)
+        for _ in range(1000):
+            if way < 1e-9:
+                break
+            control.press(key)
+            self.draw()
+            before, way = way, abs(self.ratio(layer) - ratio)
+            assert way <= before, f"{key} went past {ratio}"
+        expect(self.row(layer)).to_have_attribute("data-ratio", f"{ratio:g}")
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Press the mouse, move it in steps, let go, and wait until it is drawn."""
+        mouse = self.page.mouse
+        mouse.move(*start)
+        mouse.down()
+        mouse.move(*end, steps=10)
+        mouse.up()
+        self.draw()

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-import time
+from types import SimpleNamespace
 
 import paddle
 import pytest
 
 import slimlab as sl
 from slimlab.errors import PlanError, SlimLabError
+from slimlab_widgets.settings import parse_ratios
 from slimlab_widgets.workbench import Workbench
 
 
@@ -131,20 +132,35 @@ def test_clicks_are_undone_and_redone_and_kept(scanned):
     assert scanned.picks_view["snapshots"] == []
 
 
+def test_a_bench_with_a_scan_says_what_it_was_made_with(case):
+    known = case.sensitivity
+    bench = Workbench(case.model, case.task, graph=case.graph, sensitivity=known, scans=None)
+    said = bench.settings_view
+    assert parse_ratios(said["ratios"]) == known.ratios
+    assert (said["images"], said["criterion"]) == (known.images, known.criterion)
+
+
 def test_the_saved_picture_waits_while_a_hand_is_at_work(case):
     bench = Workbench(
         case.model, case.task, graph=case.graph, sensitivity=case.sensitivity, scans=None
     )
-    drawn = []
-    bench.refresh_static = lambda: drawn.append(dict(bench.ratios))
-    bench._quiet._seconds = 0.3
+    drawn, now = [], [0.0]
+    bench._quiet._seconds, bench._quiet._clock = 50.0, lambda: now[0]
+    bench._display = SimpleNamespace(update=lambda *_, **__: drawn.append(dict(bench.ratios)))
     for seq in range(1, 4):
         click(bench, "ratios", ratios={"0": seq / 10}, view="v", seq=seq)
     assert drawn == []
-    until = time.monotonic() + 20
-    while not drawn and time.monotonic() < until:
-        time.sleep(0.02)
-    assert drawn == [{"0": 0.3}]
+    # A hand comes back while the picture is drawn: it waits for that one too.
+    figures = bench.figures
+    bench.figures = lambda: (click(bench, "touch"), figures())[1]
+    now[0] = 51.0
+    bench._quiet.look()
+    assert drawn == []
+    bench.figures = figures
+    now[0] = 102.0
+    bench._quiet.look()
+    assert drawn == [{"0": pytest.approx(0.3)}]
+    bench._quiet._timer.cancel()
 
 
 def test_prune_gives_the_same_model_as_code(scanned, case):
@@ -256,7 +272,7 @@ def test_a_wrong_click_while_a_job_runs_stays_readable(bench):
 
 
 def test_a_picture_that_fails_does_not_hide_the_result(bench, monkeypatch):
-    def broken():
+    def broken(_wanted):
         msg = "no ink"
         raise OSError(msg)
 

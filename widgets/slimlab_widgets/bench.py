@@ -27,6 +27,7 @@ from slimlab_widgets.picks import Pick, Picks
 from slimlab_widgets.publisher import Publisher
 from slimlab_widgets.quiet import Quiet
 from slimlab_widgets.screen import Screen
+from slimlab_widgets.settings import write_ratios
 from slimlab_widgets.shelf import SCANS, Shelf
 from slimlab_widgets.state import Settings, State
 
@@ -71,7 +72,7 @@ class Bench(Panel):
         self._keeper = Keeper(self._shelf, model)
         self._rested = Quiet(self._write_down, seconds=0.0 if run is inline else 1.0)
         self._state = State(
-            settings=settings or Settings(images=min(1000, len(task.test))),
+            settings=settings or first_settings(task, sensitivity),
             sensitivity=sensitivity,
         )
         self.heading_view = {
@@ -223,9 +224,19 @@ class Bench(Panel):
 
     def _renew(self) -> None:
         try:
-            self.refresh_static()
+            if not self.refresh_static(self._quiet.rests):
+                self._quiet.ask()
         except Exception as error:
             self.on_error(error)
+
+
+def first_settings(task: Task, known: Sensitivity | None) -> Settings:
+    """What the controls say at first: what a scan that is at hand was made with."""
+    if known is None or known.bits is not None:
+        return Settings(images=min(1000, len(task.test)))
+    return Settings(
+        images=known.images, ratios=write_ratios(known.ratios), criterion=known.criterion
+    )
 
 
 def curves_pace(graph: Graph) -> float:

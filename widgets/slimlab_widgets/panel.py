@@ -8,7 +8,7 @@ numbered, and the browser is told how far they were heard: what got lost comes a
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,14 +80,28 @@ class Panel(anywidget.AnyWidget):
         """The present state in words."""
         raise NotImplementedError
 
-    def refresh_static(self) -> None:
+    def refresh_static(self, wanted: Callable[[], bool] = lambda: True) -> bool:
         """Replace the picture that the notebook keeps by one of the present state.
 
         JupyterLab draws the view anew on this, so it is called at the end of work, not during it.
+
+        Parameters
+        ----------
+        wanted
+            Asked once the picture is drawn, which takes a while: False leaves the old one.
+
+        Returns
+        -------
+        bool
+            What was answered.
         """
-        if self._display is not None:
-            data, metadata = self._bundle()
-            self._display.update(data, raw=True, metadata=metadata)
+        if self._display is None:
+            return True
+        data, metadata = self._bundle()
+        if not wanted():
+            return False
+        self._display.update(data, raw=True, metadata=metadata)
+        return True
 
     def _receive(self, _widget: object, content: Any, _buffers: object) -> None:
         if not isinstance(content, Mapping) or "event" not in content:

@@ -53,6 +53,11 @@ class Quiet:
         with self._lock:
             self._touched = self._clock()
 
+    def rests(self) -> bool:
+        """Whether nothing was touched for that long."""
+        with self._lock:
+            return self._wait() <= 0
+
     def ask(self) -> None:
         """Run the action now or, if something was touched just before, when it is quiet."""
         with self._lock:
@@ -64,8 +69,8 @@ class Quiet:
         with self._lock:
             if not self._asked:
                 return
-            wait = self._touched + self._seconds - self._clock()
-            if self._seconds > 0 and wait > 0:
+            wait = self._wait()
+            if wait > 0:
                 if self._timer is None:
                     self._timer = threading.Timer(wait, self._later)
                     self._timer.daemon = True
@@ -73,6 +78,10 @@ class Quiet:
                 return
             self._asked = False
         self._action()
+
+    def _wait(self) -> float:
+        """Seconds to wait yet; the lock is held."""
+        return self._touched + self._seconds - self._clock() if self._seconds > 0 else 0.0
 
     def _later(self) -> None:
         with self._lock:

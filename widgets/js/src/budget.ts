@@ -26,7 +26,7 @@ export class Budget {
     this.apply = button("Set by budget", "budget", "Give the layers the ratios of least predicted drop that remove these shares", () => this.send());
     this.time = button("Time the layers", "times", "Measure on this machine how long each layer takes at each width; then latency can be a budget", () => { before(); ctx.send("times"); });
     this.el = h("div", { class: "slim-controls slim-budget", role: "group", "aria-label": "Budget: shares of the network to remove" },
-      h("span", { class: "slim-budget-name" }, "Remove at least"), ...RESOURCES.map((name) => this.rows[name].el), this.apply, this.time, this.note);
+      h("span", { class: "slim-budget-name" }, "Remove at least"), ...RESOURCES.map((name) => this.rows[name].el), this.time, this.apply, this.note);
     ctx.watch(["budget", "settings", "job", "curves"], () => this.draw());
   }
 
@@ -84,7 +84,10 @@ export class Budget {
       this.told[name] = asked;
       row.slider.disabled = most === null;
       row.slider.style.setProperty("--reach", `${100 * (most ?? 0)}%`);
-      text(row.reach, most !== null ? `up to ${percent(most)}` : name === "latency" && scanned ? "not timed yet" : "scan first");
+      // What latency waits for is said by the button beside it.
+      const untimed = name === "latency" && most === null && scanned;
+      text(row.reach, most !== null ? `up to ${percent(most)}` : "scan first");
+      for (const part of [row.value, row.reach]) show(part, !untimed);
       row.reach.title = most !== null ? "With every layer at its last scanned ratio" : "";
       row.el.dataset.reach = most === null ? "" : String(most);
       if (most !== null && Number(row.slider.value) > most) row.slider.value = String(most);

@@ -56,7 +56,7 @@ export class LineChart {
     const most = Math.max(1, props.steps, some ? points[points.length - 1][0] : 0);
     const x = linear([0, most], [MARGIN.left, this.width - MARGIN.right]);
     const y = linear(rounded([low, high], 5), [HEIGHT - MARGIN.bottom, MARGIN.top]);
-    this.axes(x, y, props.label);
+    this.axes(x, y, props.label, some);
     const at = points.map(([step, v]): [number, number] => [x(step), y(v)]);
     attrs(this.path, { d: line(at) });
     this.marks.replaceChildren(...(props.marks ? at.map(([cx, cy]) => s("circle", { cx, cy, r: 3.5 })) : []));
@@ -71,15 +71,15 @@ export class LineChart {
     text(this.title, some ? `${props.label}: ${points.length} points, last ${props.format(values[values.length - 1])}` : props.empty);
   }
 
-  private axes(x: Scale, y: Scale, label: string): void {
+  private axes(x: Scale, y: Scale, label: string, some: boolean): void {
     attrs(this.svg, { width: this.width, viewBox: `0 0 ${this.width} ${HEIGHT}` });
     const [right, bottom] = [this.width - MARGIN.right, HEIGHT - MARGIN.bottom];
     const parts: Node[] = [];
-    for (const tick of x.ticks(Math.max(2, Math.floor(this.width / 90)))) {
+    for (const tick of some ? x.ticks(Math.max(2, Math.floor(this.width / 90))) : []) {
       if (!Number.isInteger(tick)) continue;
       parts.push(s("text", { x: x(tick), y: bottom + 17, "text-anchor": "middle" }, String(tick)));
     }
-    for (const tick of y.ticks(5)) {
+    for (const tick of some ? y.ticks(5) : []) {
       parts.push(s("line", { x1: MARGIN.left, x2: right, y1: y(tick), y2: y(tick), class: "slim-rule" }));
       parts.push(s("text", { x: MARGIN.left - 7, y: y(tick) + 4, "text-anchor": "end" }, y.format(5)(tick)));
     }
