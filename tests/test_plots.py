@@ -37,6 +37,11 @@ def test_curves_show_each_layer_and_the_chosen_ratio() -> None:
     assert is_a_picture(figure)
 
 
+def test_a_unit_stands_in_brackets_without_the_space_that_parts_it_from_numbers() -> None:
+    scan = replace(table({"a": [1.0]}, (0.5,)), metric="kl", unit=" nats")
+    assert sl.plots.sensitivity_curves(scan).axes[0].get_ylabel() == "kl (nats) on test images"
+
+
 def test_many_layers_are_not_all_coloured() -> None:
     drops = {f"layer{n}": [n / 10, n / 2] for n in range(50)}
     figure = sl.plots.sensitivity_curves(table(drops, (0.2, 0.4)))

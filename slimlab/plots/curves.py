@@ -143,7 +143,7 @@ def _across(sensitivity: Sensitivity) -> str:
 
 
 def _label(sensitivity: Sensitivity) -> str:
-    unit = f" ({sensitivity.unit})" if sensitivity.unit else ""
+    unit = f" ({sensitivity.unit.strip()})" if sensitivity.unit else ""
     return f"{sensitivity.metric}{unit} on test images"
 
 

@@ -252,7 +252,13 @@ def keep_screenshot(bench: Bench) -> None:
     if os.environ.get("SLIMLAB_SCREENSHOTS"):
         target = Path(__file__).resolve().parents[2] / "docs" / "images" / "quickstart.png"
         target.parent.mkdir(parents=True, exist_ok=True)
+        size = bench.page.viewport_size
+        # In a low window JupyterLab's own frame would lie over the lower end.
+        bench.page.set_viewport_size({"width": 1280, "height": 1500})
+        bench.still()
         bench.root.screenshot(path=target)
+        if size:
+            bench.page.set_viewport_size(size)
 
 
 def test_an_error_is_shown_and_the_bench_goes_on(bench):
