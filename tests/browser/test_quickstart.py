@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 from bench_page import RUN_NEW_CELL, SECONDS, TRIES, Bench
@@ -78,7 +76,7 @@ def test_scan_stop_resume_while_the_kernel_stays_free(bench):
     bench.button("Set by drop").click()
     expect(bench.root.get_by_label("Name", exact=True)).to_have_value("drop at most 1")
     bench.confirmed()
-    keep_screenshot(bench)
+    bench.keep_picture("quickstart")  # the README's
 
 
 def test_pick_prune_fine_tune_compare_save(lab, bench):
@@ -245,20 +243,6 @@ def fine_tune(bench: Bench) -> None:
     bench.button("Stop").click()
     bench.finished("Stopped; kept 'by hand'", status="stopped")
     assert 0 < float(table.locator('[data-candidate="by hand"]').get_attribute("data-epochs")) < 200
-
-
-def keep_screenshot(bench: Bench) -> None:
-    """Renew the README's picture, when asked to."""
-    if os.environ.get("SLIMLAB_SCREENSHOTS"):
-        target = Path(__file__).resolve().parents[2] / "docs" / "images" / "quickstart.png"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        size = bench.page.viewport_size
-        # In a low window JupyterLab's own frame would lie over the lower end.
-        bench.page.set_viewport_size({"width": 1280, "height": 1500})
-        bench.still()
-        bench.root.screenshot(path=target)
-        if size:
-            bench.page.set_viewport_size(size)
 
 
 def test_an_error_is_shown_and_the_bench_goes_on(bench):

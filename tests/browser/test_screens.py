@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 from apps import app
@@ -13,7 +11,6 @@ from benches import SMALL, deep
 from playwright.sync_api import Page, expect
 from readable import CROWDED, PALE, THEME
 
-IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 # Those that the docs show.
 KEPT = {
     "pick-light-1920",
@@ -34,14 +31,8 @@ def look(bench: Bench, name: str) -> None:
     bench.still()
     assert bench.root.evaluate(CROWDED) == []
     assert bench.root.evaluate(PALE) == []
-    if os.environ.get("SLIMLAB_SCREENSHOTS") and name in KEPT:
-        IMAGES.mkdir(parents=True, exist_ok=True)
-        size = bench.page.viewport_size or SIZES["1280"]
-        # In a low window JupyterLab's own frame would lie over the lower end.
-        bench.page.set_viewport_size({"width": size["width"], "height": 1500})
-        bench.still()
-        bench.root.screenshot(path=IMAGES / f"{name}.png")
-        bench.page.set_viewport_size(size)
+    if name in KEPT:
+        bench.keep_picture(name)
 
 
 def opened(lab, source: str) -> Bench:

@@ -10,6 +10,15 @@ from compressing import PRUNE, compress, network, recipe, same, task
 import slimlab as sl
 
 
+def stopped_after(done, steps, folder):
+    """A run that is stopped when so many of its steps are done."""
+    running = sl.Compressor(steps, network(), task(), folder=folder).iter_run()
+    for step in running:
+        if step.done == done:
+            break
+    return sl.finish_early(running)
+
+
 def test_without_epochs_it_is_what_the_function_gives():
     found = compress(recipe({"strategy": "quantize", "weight": "abs_max"}))
     config = sl.QuantConfig(weight="abs_max")
@@ -21,11 +30,7 @@ def test_an_interrupted_one_ends_with_the_same_bits(activation, tmp_path):
     quantize = {"strategy": "quantize", "start_epoch": 1, "end_epoch": 3, "activation": activation}
     quantize["training"] = {"learning_rate": 1e-3, "ema": 0.5}
     steps = recipe(PRUNE, quantize, epochs=4)
-    running = sl.Compressor(steps, network(), task(), folder=tmp_path / "run").iter_run()
-    for step in running:
-        if step.done == 7:
-            break
-    assert not sl.finish_early(running).complete
+    assert not stopped_after(7, steps, tmp_path / "run").complete
     again, whole = compress(steps, tmp_path / "run"), compress(steps)
     assert same(again.model, whole.model)
     saved = sl.load(tmp_path / "run" / "result" / "model", model=network())
@@ -36,11 +41,7 @@ def test_an_interrupted_one_ends_with_the_same_bits(activation, tmp_path):
 def test_a_run_that_goes_on_knows_how_many_batches_scales_have_followed(tmp_path):
     quantize = {"strategy": "quantize", "end_epoch": 2, "follow": 3}
     steps = recipe(quantize, epochs=2)
-    running = sl.Compressor(steps, network(), task(), folder=tmp_path / "run").iter_run()
-    for step in running:
-        if step.done == 2:
-            break
-    assert not sl.finish_early(running).complete
+    assert not stopped_after(2, steps, tmp_path / "run").complete
     again, whole = compress(steps, tmp_path / "run"), compress(steps)
     assert same(again.model, whole.model)
 
@@ -49,11 +50,8 @@ def test_scales_that_are_trained_go_on_with_the_same_bits(tmp_path):
     quantize = {"strategy": "quantize", "end_epoch": 2, "lsq": True, "observer": "kl"}
     quantize |= {"training": {"learning_rate": 1e-2}, "layer_bits": {"4": 4}, "joins": False}
     steps = recipe(quantize, epochs=3)
-    running = sl.Compressor(steps, network(), task(), folder=tmp_path / "run").iter_run()
-    for step in running:
-        if step.done == 6:
-            break
-    trained = {n for n, _ in sl.finish_early(running).model.named_parameters() if "scale" in n}
+    found = stopped_after(6, steps, tmp_path / "run")
+    trained = {n for n, _ in found.model.named_parameters() if "scale" in n}
     assert trained
     again, whole = compress(steps, tmp_path / "run"), compress(steps)
     assert same(again.model, whole.model)

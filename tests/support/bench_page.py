@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from playwright.sync_api import Locator, Page, expect
 
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 SECONDS = 1000  # Playwright counts milliseconds
 RUN_NEW_CELL = """async (source) => {
     const app = window.jupyterapp, notebook = app.shell.currentWidget.content;
@@ -68,6 +72,19 @@ class Bench:
 
     def total(self, name: str) -> Locator:
         return self.root.locator(f'[data-total="{name}"]')
+
+    def keep_picture(self, name: str) -> None:
+        """Renew a picture of the docs, when asked to."""
+        if not os.environ.get("SLIMLAB_SCREENSHOTS"):
+            return
+        IMAGES.mkdir(parents=True, exist_ok=True)
+        size = self.page.viewport_size
+        assert size is not None
+        # In a low window JupyterLab's own frame would lie over the lower end.
+        self.page.set_viewport_size({"width": size["width"], "height": 1500})
+        self.still()
+        self.root.screenshot(path=IMAGES / f"{name}.png")
+        self.page.set_viewport_size(size)
 
     def finished(self, message: str, *, status: str = "done", seconds: float = 300) -> None:
         """Wait for the end of a job, and for what it says."""
