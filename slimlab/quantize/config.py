@@ -64,10 +64,11 @@ class QuantConfig:
         Batches of training that a static scale follows; then it stays what it is. All when None,
         and none when 0: the scales are those that calibration chose.
     equalize
-        Bring the channels of neighbouring layers to like ranges first, which changes nothing in
-        float (Nagel et al. 2019, 1906.04721). With `weight="abs_max"` and depthwise convolutions it
-        wins back most of what is lost. Features inside the network change their ranges, so losses
-        that compare them with a teacher's do not go with it.
+        Scale the channels between neighbouring layers first, which changes nothing in float (Nagel
+        et al. 2019, 1906.04721), so that rounding adds as little as possible to what calibration
+        images give (see `slimlab.quantize.noise`). With depthwise convolutions it wins back most of
+        what is lost. Features inside the network change their ranges, so losses that compare them
+        with a teacher's do not go with it.
     correct_bias
         Take what rounding adds to the mean of each channel off the biases, when the scales are
         chosen (the same paper).

@@ -14,7 +14,7 @@ from slimlab.errors import PlanError
 from slimlab.layers import sublayers
 from slimlab.prune import ARCHITECTURE, architecture
 from slimlab.quantize.biases import settle_biases
-from slimlab.quantize.calibration import calibrate, calibration_steps
+from slimlab.quantize.calibration import calibrate, calibration_batches, calibration_steps
 from slimlab.quantize.config import QuantConfig
 from slimlab.quantize.equalizing import equalize
 from slimlab.quantize.grid import numbers_on_grid, top_of, whole_numbers
@@ -193,7 +193,7 @@ def prepared(model: Layer, task: Task, config: QuantConfig) -> Layer:
     layout = lay_out(model, found, config)
     install(fresh, layout)
     fresh.eval()
-    equalize(fresh, layout.equalized, task.example)
+    equalize(fresh, layout.equalized, task.example, calibration_batches(task, config))
     if not hasattr(fresh, ARCHITECTURE):
         object.__setattr__(fresh, ARCHITECTURE, architecture(model))
     return fresh
