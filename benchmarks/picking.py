@@ -4,7 +4,9 @@ Every run is appended to a file of JSON lines as soon as it is over, and is not 
 start as you like. Ratios are picked on calibration images only; test images measure. The table is
 written between the markers of `docs/picking.md`, from the runs of the same settings.
 
-    python benchmarks/picking.py --results picking.jsonl --table docs/picking.md
+    python benchmarks/picking.py --results picking.jsonl --epochs 1 --table docs/picking.md
+    python benchmarks/picking.py --results picking.jsonl --epochs 2 --networks resnet20 --macs 0.5 \
+        --table docs/picking.md --suffix=-two
     python benchmarks/picking.py --results picking.jsonl --minutes 60 --arms uniform budget auto
     python benchmarks/picking.py --results runs.jsonl --minutes 0 --latency --table docs/picking.md
 
@@ -47,7 +49,7 @@ SETTINGS = (
     *("task", "epochs", "train_images", "test_images", "scan_images", "learning_rate"),
     "teacher_share",
 )
-START, END = "<!-- generated: picking -->", "<!-- end -->"
+START, END = "<!-- generated: picking{} -->", "<!-- end -->"  # with a suffix
 LATENCY = {"batch": 32, "runs": 20}
 TURNS = 5  # in which whole and pruned network are timed one after the other
 FORGOTTEN = 300  # steps after which nothing is left of the statistics before
@@ -271,12 +273,12 @@ def _gain(mine: dict[int, float], other: dict[int, float]) -> str:
     return f"{statistics.mean(gains):+.2f} ± {error}"
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, text: str, suffix: str = "") -> None:
     """Put the table between the markers of a page."""
-    page = path.read_text(encoding="utf-8")
-    head, rest = page.split(START)
+    page, start = path.read_text(encoding="utf-8"), START.format(suffix)
+    head, rest = page.split(start)
     tail = rest.split(END, 1)[1]
-    path.write_text(f"{head}{START}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
+    path.write_text(f"{head}{start}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -301,6 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=1e6, help="no run is begun after these")
     parser.add_argument("--latency", action="store_true", help="time all runs' networks again")
     parser.add_argument("--results", type=Path, default=Path("picking.jsonl"))
+    parser.add_argument("--suffix", default="", help="of the markers on the page")
     parser.add_argument("--table", type=Path, help="page with markers to write the table into")
     options = parser.parse_args(arguments)
     began, networks, known = time.monotonic(), {}, read(options.results)
@@ -323,7 +326,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     text = table(options, [known[name] for name in wanted if name in known])
     print(text)
     if options.table is not None:
-        write(options.table, text)
+        write(options.table, text, options.suffix)
 
 
 def time_again(options: argparse.Namespace, rows: Sequence[dict[str, Any]]) -> None:
