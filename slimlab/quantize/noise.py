@@ -242,15 +242,16 @@ def _measured(
 def _along_signs(made: Any, draws: np.random.Generator) -> Tensor:
     total = paddle.zeros([])
     for each in paddle.utils.flatten(made):
-        signs = draws.choice(np.float32([-1, 1]), size=each.shape)
+        signs = draws.choice(np.array([-1, 1], np.float32), size=each.shape)
         total = total + (each * paddle.to_tensor(signs)).sum()
     return total
 
 
-def _squares(gradient: Tensor | None, like: Tensor) -> NDArray[np.float64]:
+def _squares(gradient: Tensor | None, like: Tensor) -> Array:
     if gradient is None:
         return np.zeros(like.shape)
-    return np.square(gradient.numpy().astype(np.float64))
+    squares: Array = np.square(gradient.numpy().astype(np.float64))
+    return squares
 
 
 def _channels(layer: Layer, values: NDArray[Any], count: int) -> NDArray[Any]:
