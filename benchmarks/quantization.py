@@ -50,6 +50,7 @@ REMEDIES: dict[str, dict[str, Any]] = {
     "equalize, correct_bias": {**FOUR, "equalize": True, "correct_bias": True},
     "adaround 100": {**FOUR, "adaround": 100},
     "adaround 100, correct_bias": {**FOUR, "adaround": 100, "correct_bias": True},
+    "equalize, adaround 100": {**FOUR, "equalize": True, "adaround": 100},
 }
 GROUPS: dict[str, dict[str, dict[str, Any]]] = {
     "qat": PUBLISHED,

@@ -301,8 +301,8 @@ class Quantize(Settings):
     """Batches of training that a static scale follows, and stays then; all by default, and none
     when 0: the scales are those that calibration chose."""
     equalize: bool = False
-    """Scale the channels between neighbouring layers first, so that rounding adds least (after Nagel
-    et al. 2019)."""
+    """Scale the channels between neighbouring layers first, so that rounding adds least (after
+    Nagel et al. 2019)."""
     correct_bias: bool = False
     """Take what rounding adds to the mean of each channel off the biases (the same paper)."""
     adaround: Annotated[int, Field(ge=0, le=10**6)] = 0
