@@ -7,6 +7,7 @@ import json
 import pytest
 
 import slimlab as sl
+from slimlab_widgets.claims import LOCK, OWNER
 from slimlab_widgets.jobs import inline
 from slimlab_widgets.workbench import Workbench
 
@@ -94,7 +95,7 @@ def test_what_was_taken_up_goes_on_as_it_would_have(case, tmp_path, worked):
 def test_a_model_that_was_trained_on_replaces_the_older_one_on_the_disk(tmp_path, worked):
     (folder,) = tmp_path.glob("*.bench")
     named = {one["folder"] for one in json.loads((folder / "bench.json").read_text())["candidates"]}
-    assert {path.name for path in folder.iterdir()} == {"bench.json", "owner.json", *named}
+    assert {path.name for path in folder.iterdir()} == {"bench.json", OWNER, LOCK, *named}
 
 
 def test_a_damaged_model_loses_no_other(case, tmp_path, worked):
@@ -180,7 +181,7 @@ def test_a_scan_by_a_metric_of_ones_own_is_found_again(case, tmp_path):
 def files(folder):
     """Every file of a folder with its content; who holds it does not count."""
     found = {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    return {name: content for name, content in found.items() if name.name != "owner.json"}
+    return {name: content for name, content in found.items() if name.name not in {OWNER, LOCK}}
 
 
 @pytest.fixture

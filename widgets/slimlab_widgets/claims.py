@@ -1,7 +1,8 @@
 """Top floor. One bench writes into a folder at a time: a lock that ends with its process.
 
-Knows a folder, who holds it, and nothing of what lies in it. The operating system keeps the lock,
-so that one whose kernel was killed is free at once; a file beside it says in words who holds it.
+Knows a folder, who holds it, and nothing of what lies in it. The operating system keeps the lock
+(`filelock`), so that one whose kernel was killed is free at once; a file beside it says in words
+who holds it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ import contextlib
 import json
 import os
 import socket
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-OWNER = "owner.json"
-_FAR = 1 << 30  # a byte behind the words: on Windows a byte that is locked can't be read
+from filelock import FileLock, Timeout
+
+OWNER, LOCK = "owner.json", "owner.lock"
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,12 @@ class Owner:
 class Claim:
     """Holds a folder until it is released or the process ends."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor: int | None = descriptor
+    def __init__(self, lock: FileLock) -> None:
+        self._lock = lock
 
     def release(self) -> None:
         """Let others have the folder."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
+        self._lock.release()
 
     def __del__(self) -> None:
         self.release()
@@ -82,25 +81,25 @@ def claim(folder: Path) -> Claim | Owner:
     >>> first.release()
     >>> claim(folder).release()
     """
-    try:
-        descriptor = os.open(folder / OWNER, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError:
+    if not folder.is_dir():
         return Owner()
+    # Whoever lets go of it need not be in the thread that took it.
+    lock = FileLock(folder / LOCK, timeout=0, thread_local=False)
     try:
-        _lock(descriptor)
-    except OSError:
-        os.close(descriptor)
+        lock.acquire()
+    except Timeout:
         return _read(folder)
+    except (OSError, NotImplementedError):  # not allowed to write, or a disk without locks
+        return Owner()
     me = Owner(os.getpid(), socket.gethostname(), time.time())
     with contextlib.suppress(OSError):  # a full disk: the lock counts, not the words
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, json.dumps(asdict(me)).encode())
-    return Claim(descriptor)
+        (folder / OWNER).write_text(json.dumps(asdict(me)), encoding="utf-8")
+    return Claim(lock)
 
 
 def holder(folder: Path) -> Owner | None:
     """Who holds a folder; None when nobody does."""
-    if not (folder / OWNER).exists():
+    if not (folder / LOCK).exists():
         return None
     found = claim(folder)
     if isinstance(found, Owner):
@@ -115,17 +114,3 @@ def _read(folder: Path) -> Owner:
         return Owner(int(facts["pid"]), str(facts["host"]), float(facts["since"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Owner()
-
-
-def _lock(descriptor: int) -> None:
-    """Lock a file without waiting; an `OSError` where another one has it or nobody can."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        os.lseek(descriptor, _FAR, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -124,7 +124,7 @@ class RatioPicker(Panel):
     def handle(self, event: str, facts: Mapping[str, Any]) -> None:
         """Take ratios from the browser."""
         if event == "touch":
-            return  # a hand is on a control; nothing here rebuilds the view
+            return  # a hand is on a control; nothing here would take it away
         if event == "ratios":
             pick = Pick(self._checked(facts["ratios"]))
             mark = f"{facts['view']}:{facts['stroke']}" if facts.get("stroke") else None

@@ -25,7 +25,7 @@ export interface Memory {
 const NOTHING = {};
 const memories = new Map<string, Memory>();
 
-/** Shown again, by another cell or in a page that rebuilds its views, a widget is on the same tab with the same layer selected. */
+/** Shown again by another cell, a widget is on the same tab with the same layer selected. */
 export function memoryOf(key: string): Memory {
   let memory = memories.get(key);
   if (!memory) {
@@ -123,7 +123,7 @@ export function field(name: string, input: HTMLElement, after = ""): HTMLLabelEl
 
 const told = new WeakMap<HTMLElement, string>();
 
-/** What a person typed and did not send yet outlives a rebuilt view, unless the kernel changed the value since. */
+/** What a person typed and did not send yet is there in another view too, unless the kernel changed the value since. */
 export function keepTyped(ctx: Context, root: HTMLElement): void {
   const holdsText = (e: EventTarget | null): e is HTMLInputElement =>
     e instanceof HTMLInputElement && ["text", "number"].includes(e.type) && !!e.dataset.key;

@@ -11,7 +11,7 @@ export interface CurvesEvents {
   select(layer: string): void;
   /** Undefined where the plot only shows. */
   ratio?(layer: string, ratio: number): void;
-  /** Holds the grabbed curve, so that a drag goes on in a rebuilt view. */
+  /** Holds the grabbed curve, so that a drag goes on when the plot is drawn anew. */
   hand?: { grabbed: Grabbed | null };
 }
 

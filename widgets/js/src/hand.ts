@@ -1,5 +1,4 @@
-// The ratios under the hand. They live outside of the view: JupyterLab rebuilds a view when its saved picture changes, and a
-// second view of the same widget shows the same hand. The kernel confirms what is sent; it never pulls a moving point back.
+// The ratios under the hand. They live outside of the view: a second view of the same widget shows the same hand. The kernel confirms what is sent; it never pulls a moving point back.
 import type { Context } from "./context";
 import type { PickedView } from "./types";
 
@@ -70,7 +69,7 @@ export class Hand {
   /** Take what the kernel says, unless the hand is ahead of it. */
   adopt(): void {
     const picked = this.ctx.get<PickedView>("picked");
-    // A rebuilt view looks again at what is known; a hand may have moved since.
+    // Another view looks again at what is known; a hand may have moved since.
     if (picked === this.seen) return;
     this.seen = picked;
     // The same ratios again, with a newer prediction: the scan goes on.

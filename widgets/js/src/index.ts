@@ -19,7 +19,7 @@ function draw(model: Model): View {
   root.append(make ? make(ctx) : `This bundle does not know the widget kind "${kind}".`);
   if (kind !== "workbench") root.append(problem(ctx));
   keepTyped(ctx, root);
-  // While a control is in use the kernel must not have the view rebuilt.
+  // While a control is in use the kernel must not have the view drawn anew.
   const hand = handOf(String(model.get("key") ?? ""));
   hand.attach(ctx, () => undefined);
   for (const event of ["pointerdown", "keydown", "input", "wheel"]) root.addEventListener(event, () => hand.touch(), { passive: true, capture: true });
