@@ -44,12 +44,12 @@ def test_the_three_numbers_give_the_error_that_rounding_makes():
 def test_quantize_makes_what_the_core_makes(scanned, case):
     scanned.pick_uniform(0.5)
     scanned.prune("half")
-    click(scanned, "settings", weight="abs_max", weight_bits=4, layer_bits={"7": 32})
+    click(scanned, "settings", weight="abs_max", weight_bits=4, layer_bits={"7": 32}, equalize=True)
     click(scanned, "quantize", name="half")
     assert scanned.progress.status == "done", scanned.progress.message
     made = scanned.state.candidate("half int4")
     half = scanned.state.candidate("half")
-    config = sl.QuantConfig(weight="abs_max", weight_bits=4, layer_bits={"7": 32})
+    config = sl.QuantConfig(weight="abs_max", weight_bits=4, layer_bits={"7": 32}, equalize=True)
     expected = sl.quantize(half.model, case.task, config, progress=False)
     assert np.array_equal(logits(made.model, case.task), logits(expected, case.task))
     assert made.preview.bytes == sl.profile(expected, case.task.example).bytes < half.preview.bytes

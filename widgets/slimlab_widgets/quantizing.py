@@ -28,7 +28,8 @@ class Quantizing(Picking):
         name
             Of a candidate, or `"baseline"`; the candidate that is chosen when None.
         **settings
-            `weight=`, `weight_bits=`, `activation_bits=`, `layer_bits=`, `quant_epochs=`.
+            `weight=`, `weight_bits=`, `activation_bits=`, `layer_bits=`, `equalize=`,
+            `quant_epochs=`.
         """
         self.change(**settings)
         state = self._state

@@ -31,7 +31,7 @@ class Settings:
         The last uniform ratio and accepted drop (points) that were asked for.
     remove_macs, remove_bytes, remove_latency
         Shares of the network that a budget removes; 0 where it is free.
-    weight, weight_bits, activation_bits, layer_bits, quant_epochs
+    weight, weight_bits, activation_bits, layer_bits, equalize, quant_epochs
         Of quantization: as `QuantConfig` has them, and epochs of training on the grids.
     pair_loss, pair_weight
         What paired layers are compared by, `"attention"` or `"l2"`, and how much it counts.
@@ -53,6 +53,7 @@ class Settings:
     weight_bits: int = 8
     activation_bits: int = 8
     layer_bits: Mapping[str, int] = field(default_factory=dict)
+    equalize: bool = False
     quant_epochs: int = 0
     pair_loss: str = "attention"
     pair_weight: float = 3.0
@@ -71,6 +72,7 @@ class Settings:
             weight_bits=self.weight_bits,
             activation_bits=self.activation_bits,
             layer_bits=dict(self.layer_bits),
+            equalize=self.equalize,
         )
 
     @property

@@ -23,6 +23,7 @@ export class Quantize implements Panel {
     h("option", { value: "channel_wise_abs_max" }, "one per output channel"), h("option", { value: "abs_max" }, "one per tensor"));
   private weightBits = h("select", { "data-key": "quant-weight-bits" }, ...bitOptions());
   private activationBits = h("select", { "data-key": "quant-activation-bits" }, ...bitOptions());
+  private equalize = h("input", { type: "checkbox", "data-key": "quant-equalize", title: "First scale the channels between layers so that rounding adds least to the output; in float the network computes the same" });
   private epochs = h("input", { type: "number", min: 0, max: 1000, step: 1, "data-key": "quant-epochs", title: "0: scales are chosen on calibration images. More: the weights are also trained on their grids" });
   private start: HTMLButtonElement;
   private body = h("tbody");
@@ -32,7 +33,7 @@ export class Quantize implements Panel {
 
   constructor(private ctx: Context) {
     this.start = button("Quantize", "quantize", "Put weights and activations of a copy on grids of few bits; it becomes a model to compare", () => ctx.send("quantize", { name: this.which.value }), true);
-    for (const input of [this.weight, this.weightBits, this.activationBits, this.epochs]) input.addEventListener("change", () => this.send());
+    for (const input of [this.weight, this.weightBits, this.activationBits, this.equalize, this.epochs]) input.addEventListener("change", () => this.send());
     this.which.addEventListener("change", () => { ctx.memory.quantized = this.which.value; ctx.send("look_at_weights", { name: this.which.value }); });
     const heads = ["Layer", "Weights", "Bits", "Rounding error", "", "One per tensor", "One per channel"];
     const titles = ["", "", "Bits of this layer's weights; 32 leaves it in float", "Expected error of the weights with these settings, as a share of their size", "", "The same with one scale for the whole weight", "The same with one scale for each output channel"];
@@ -40,7 +41,7 @@ export class Quantize implements Panel {
       h("thead", {}, h("tr", {}, ...heads.map((name, i) => h("th", { scope: "col", title: titles[i], class: i && i !== 2 && i !== 4 ? "slim-num" : "" }, name)))), this.body);
     this.el = h("div", { class: "slim-quantize" },
       h("div", { class: "slim-controls", role: "group", "aria-label": "Quantization" },
-        field("To quantize", this.which), field("Scales of weights", this.weight), field("Weight bits", this.weightBits), field("Activation bits", this.activationBits), field("Passes on the grids", this.epochs), this.start),
+        field("To quantize", this.which), field("Scales of weights", this.weight), field("Weight bits", this.weightBits), field("Activation bits", this.activationBits), field("Equalize channels", this.equalize), field("Passes on the grids", this.epochs), this.start),
       this.note, h("div", { class: "slim-scroll slim-layers-scroll", tabindex: 0, role: "region", "aria-label": "Bits of each layer" }, table));
     ctx.watch(["candidates"], () => this.models());
     ctx.watch(["quant", "settings"], () => this.draw());
@@ -48,7 +49,7 @@ export class Quantize implements Panel {
   }
 
   private send(): void {
-    this.ctx.send("settings", { weight: this.weight.value, weight_bits: Number(this.weightBits.value), activation_bits: Number(this.activationBits.value), quant_epochs: Number(this.epochs.value) });
+    this.ctx.send("settings", { weight: this.weight.value, weight_bits: Number(this.weightBits.value), activation_bits: Number(this.activationBits.value), equalize: this.equalize.checked, quant_epochs: Number(this.epochs.value) });
   }
 
   private models(): void {
@@ -63,6 +64,7 @@ export class Quantize implements Panel {
     setInput(this.weight, settings.weight ?? "channel_wise_abs_max");
     setInput(this.weightBits, String(settings.weight_bits ?? 8));
     setInput(this.activationBits, String(settings.activation_bits ?? 8));
+    setInput(this.equalize, String(settings.equalize ?? false));
     setInput(this.epochs, String(settings.quant_epochs ?? 0));
     const { layers = [], name = "" } = this.ctx.get<QuantView>("quant");
     if (layers !== this.drawn) this.build(layers);

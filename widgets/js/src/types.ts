@@ -204,6 +204,7 @@ export interface SettingsView {
   weight?: string;
   weight_bits?: number;
   activation_bits?: number;
+  equalize?: boolean;
   quant_epochs?: number;
   pair_loss?: string;
   pair_weight?: number;

@@ -43,6 +43,18 @@ describe("quantization", () => {
     expect(model.sent.pop()).toEqual({ event: "settings", layer_bits: {} });
   });
 
+  it("equalizes channels where that is ticked, and shows what the kernel knows", () => {
+    const { model, panel } = show();
+    const box = panel.el.querySelector<HTMLInputElement>('[aria-label="Equalize channels"]')!;
+    expect(box.checked).toBe(false);
+    box.click();
+    expect(model.sent.pop()).toMatchObject({ event: "settings", equalize: true });
+    model.set("settings_view", { ...settings, equalize: true });
+    expect(box.checked).toBe(true);
+    model.set("settings_view", { ...settings, equalize: false });
+    expect(box.checked).toBe(false);
+  });
+
   it("quantizes the model that is chosen, and offers none that is on grids already", () => {
     const row = (name: string, quantized: boolean) => ({ name, macs: 1, params: 1, bytes: 1, drop: null, epochs: 0, score: null, quantized });
     const { panel, select, change, model } = show({ candidates_view: { rows: [row("half", false), row("half int8", true)] } });
@@ -52,7 +64,7 @@ describe("quantization", () => {
     panel.el.querySelector<HTMLButtonElement>('[data-action="quantize"]')!.click();
     expect(model.sent.pop()).toEqual({ event: "quantize", name: "half" });
     change("Scales of weights", "abs_max");
-    expect(model.sent.pop()).toEqual({ event: "settings", weight: "abs_max", weight_bits: 8, activation_bits: 8, quant_epochs: 0 });
+    expect(model.sent.pop()).toEqual({ event: "settings", weight: "abs_max", weight_bits: 8, activation_bits: 8, equalize: false, quant_epochs: 0 });
     model.set("job_view", { status: "running" });
     expect(panel.el.querySelector<HTMLButtonElement>('[data-action="quantize"]')!.disabled).toBe(true);
   });
