@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import paddle
+from paddle.jit.dy2static import parameter_recorder
 from paddle.jit.dy2static.program_translator import convert_to_static
 from paddle.jit.dy2static.py_layer import StaticPyLayer
 from paddle.tensor.attribute import shape as ordinary_shape
@@ -188,7 +189,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 def standing_in(*, known_sizes: bool = True) -> Iterator[None]:
     """Let traced tensors do what eager ones do; one thread at a time.
 
-    With `known_sizes`, `paddle.shape` gives numbers, which can do most of what a tensor can.
+    Paddle keeps nothing of what was traced before, nor afterwards. With `known_sizes`,
+    `paddle.shape` gives numbers, which can do most of what a tensor can.
     """
     functions = {**_FUNCTIONS, "shape": _shape} if known_sizes else _FUNCTIONS
     with _LOCK:
@@ -201,13 +203,28 @@ def standing_in(*, known_sizes: bool = True) -> Iterator[None]:
         for owner, name, new in places:
             setattr(owner, name, new)
         try:
+            _forget_programs()
             yield
         finally:
+            _forget_programs()
             for (owner, name, _), old in zip(places, before, strict=True):
                 if old is _ABSENT:
                     delattr(owner, name)
                 else:
                     setattr(owner, name, old)
+
+
+def _forget_programs() -> None:
+    """Drop what Paddle keeps of programs whose tracing failed, and the weights with it.
+
+    It finds what belongs to a program by the program's address, and drops it only when tracing
+    succeeds. Another program at the same address is then given values whose memory is free, and the
+    process ends with a signal.
+    """
+    recorder = parameter_recorder._global_parameter_recorder
+    recorder.params_dict.clear()
+    recorder.tensor2value.clear()
+    parameter_recorder._global_inplace_map.params_dict.clear()
 
 
 def _either(name: str, new: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import paddle
 import pytest
 from paddle import nn
+from paddle.jit.dy2static import parameter_recorder
 from topologies import TOPOLOGIES, Toy, example
 
 import slimlab as sl
@@ -87,6 +88,30 @@ def test_a_model_that_cant_be_traced_is_a_sentence() -> None:
         sl.UnsupportedOpError, match=r"a\.0\.weight takes 3 channels but is given 4"
     ):
         sl.trace(TOPOLOGIES["chain"](), paddle.zeros([1, 4, 6, 6]))
+
+
+def test_nothing_is_kept_of_a_network_that_cant_be_traced() -> None:
+    """Paddle finds it by an address, which another program may have when it is gone: a crash."""
+    kept = parameter_recorder._global_parameter_recorder
+
+    def refuses(m: nn.Layer, x: paddle.Tensor) -> paddle.Tensor:
+        y = m.a(x)
+        if not paddle.in_dynamic_mode():
+            raise NotImplementedError
+        return y
+
+    with pytest.raises(sl.UnsupportedOpError):
+        sl.trace(Toy(refuses, a=nn.Conv2D(3, 8, 3)), example())
+    assert not kept.params_dict
+    assert not kept.tensor2value
+    # What someone else's failed tracing left there is of no program that is traced later.
+    toy = Toy(lambda m, x: m.a(x), a=nn.Conv2D(3, 8, 3))
+    stale = {id(tensor): None for tensor in toy.parameters()}
+    kept.tensor2value.update(dict.fromkeys(range(10), stale))
+    kept.params_dict.update({number: set() for number in range(10)})
+    sl.trace(toy, example())
+    assert not kept.params_dict
+    assert not kept.tensor2value
 
 
 def test_the_example_must_be_a_tensor() -> None:
