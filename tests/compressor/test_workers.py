@@ -10,7 +10,7 @@ from family import forked
 
 import slimlab as sl
 
-QUANTIZE = {"strategy": "quantize", "start_epoch": 3, "end_epoch": 4}
+QUANTIZE = {"strategy": "quantize", "start_epoch": 3, "end_epoch": 4, "equalize": True}
 STEPS = recipe(
     PRUNE,
     {**DISTILL, "start_epoch": 1, "end_epoch": 2},
