@@ -38,32 +38,51 @@ FURTHEST = float(np.log(2.0**8))  # of a factor from one
 SHARPNESS = (8.0, 32.0)  # of the norm that stands for a maximum, which has no gradient everywhere
 ROUNDS = 75  # of the optimiser, with each
 TRUE_MAXIMUM = 1e4
+COLUMN = (1, -1, 1)
 
 
 @dataclass(frozen=True)
 class Part:
-    """Numbers with a grid: their noise is ``sum(scales ** 2 * loudness) / 12``.
+    """Numbers on grids: their noise is ``sum(step ** 2 * loudness) / 12`` over the scales.
 
     Attributes
     ----------
-    top
-        Logarithms of the largest magnitudes, in numbers of steps: ``(groups, out, in)`` of a
-        weight, ``(1, 1, channels)`` of an input.
+    steps
+        Logarithms of the steps that the largest magnitudes would have alone: ``(groups, out, in)``
+        of a weight, ``(1, channels, 1)`` of an input.
     loud
         Logarithms of the squares of gradients, in all, in the same shape.
     shared
         Axes of what shares a scale.
     divided, multiplied
-        Number of the pair whose factors its output channels are divided by, and its input channels
-        multiplied by; None for neither. An input is divided by those of its channels.
+        Number of the pair whose factors the second axis is divided by, and the last is multiplied
+        by; None for neither.
     """
 
-    top: Array
+    steps: Array
     loud: Array
     shared: tuple[int, ...]
     divided: int | None
-    multiplied: int | None
-    weight: bool
+    multiplied: int | None = None
+
+    def noise(self, logs: Sequence[Array], sharpness: float) -> tuple[float, Array]:
+        """Twelve times the noise with such logarithms of factors, and its slope by what is added
+        to `steps`; `sharpness` is that of the norm that is taken for a maximum.
+        """
+        groups, out, read = self.steps.shape
+        added = np.zeros_like(self.steps)
+        if self.divided is not None:
+            added = added - logs[self.divided].reshape(groups, out, 1)
+        if self.multiplied is not None:
+            added = added + logs[self.multiplied].reshape(groups, 1, read)
+        steps, loud = sharpness * (self.steps + added), self.loud - 2 * added
+        each = np.exp(
+            2 / sharpness * logsumexp(steps, axis=self.shared, keepdims=True)
+            + logsumexp(loud, axis=self.shared, keepdims=True)
+        )
+        return float(each.sum()), 2 * each * (
+            softmax(steps, axis=self.shared) - softmax(loud, axis=self.shared)
+        )
 
 
 class Noise:
@@ -91,24 +110,18 @@ class Noise:
             if name not in grids:
                 continue
             view = partial(by_channels, layers[name], channels=read.get(name))
-            self._parts.append(
-                Part(
-                    _log(np.abs(view()).max(axis=3)) - np.log(top_of(grids[name].bits)),
-                    _log(view(numbers=seen.weights[name]).sum(axis=3)),
-                    _shared(layers[name], grids[name]),
-                    _number(pairs, 0, name),
-                    _number(pairs, 1, name),
-                    weight=True,
-                )
-            )
+            steps = _log(np.abs(view()).max(axis=3)) - np.log(top_of(grids[name].bits))
+            loud = _log(view(numbers=seen.weights[name]).sum(axis=3))
+            between = _number(pairs, 0, name), _number(pairs, 1, name)
+            self._parts.append(Part(steps, loud, _shared(layers[name], grids[name]), *between))
         for number, (_, second) in enumerate(pairs):
             grid = layers[second]._sub_layers.get(INPUT)
             if isinstance(grid, Quantizer):
-                top = _log(seen.largest[second]) - np.log(top_of(grid.bits))
+                steps = _log(seen.largest[second]) - np.log(top_of(grid.bits))
                 loud = _log(seen.inputs[second])
-                row = (1, 1, -1)
-                part = Part(top.reshape(row), loud.reshape(row), (0, 1, 2), number, None, False)
-                self._parts.append(part)
+                self._parts.append(
+                    Part(steps.reshape(COLUMN), loud.reshape(COLUMN), (0, 1, 2), number)
+                )
 
     def of(self, logs: Array, sharpness: float = TRUE_MAXIMUM) -> tuple[float, Array]:
         """The noise with such logarithms of factors, and its gradient.
@@ -120,26 +133,15 @@ class Noise:
         sharpness
             Of the norm that is taken for a maximum.
         """
-        ends = np.cumsum(self.sizes)
-        each = np.split(logs, ends[:-1])
+        each = self._split(logs)
         total, gradients = 0.0, [np.zeros(size) for size in self.sizes]
         for part in self._parts:
-            by = np.zeros_like(part.top)
+            noise, slope = part.noise(each, sharpness)
+            total += noise
             if part.divided is not None:
-                by = by - _spread(each[part.divided], part, out=part.weight)
+                gradients[part.divided] -= slope.sum(axis=2).reshape(-1)
             if part.multiplied is not None:
-                by = by + _spread(each[part.multiplied], part, out=False)
-            top, loud = sharpness * (part.top + by), part.loud - 2 * by
-            noise = np.exp(
-                2 / sharpness * logsumexp(top, axis=part.shared, keepdims=True)
-                + logsumexp(loud, axis=part.shared, keepdims=True)
-            )
-            total += float(noise.sum())
-            slope = 2 * noise * (softmax(top, axis=part.shared) - softmax(loud, axis=part.shared))
-            if part.divided is not None:
-                gradients[part.divided] -= _gathered(slope, part, out=part.weight)
-            if part.multiplied is not None:
-                gradients[part.multiplied] += _gathered(slope, part, out=False)
+                gradients[part.multiplied] += slope.sum(axis=1).reshape(-1)
         return total / 12, np.concatenate(gradients) / 12
 
     def least(self) -> list[Array]:
@@ -157,17 +159,11 @@ class Noise:
             )  # fmt: skip
             if self.of(found.x)[0] < self.of(logs)[0]:
                 logs = found.x
-        return list(np.split(np.exp(logs), np.cumsum(self.sizes)[:-1]))
+        return self._split(np.exp(logs))
 
-
-def _spread(logs: Array, part: Part, *, out: bool) -> Array:
-    groups, made, read = part.top.shape
-    return logs.reshape((groups, made, 1) if out else (groups, 1, read))
-
-
-def _gathered(slope: Array, part: Part, *, out: bool) -> Array:
-    along: Array = slope.sum(axis=2 if out else 1)
-    return along.reshape(-1)
+    def _split(self, numbers: Array) -> list[Array]:
+        """Numbers of all pairs, pair by pair."""
+        return list(np.split(numbers, np.cumsum(self.sizes)[:-1]))
 
 
 def _log(numbers: NDArray[Any]) -> Array:
