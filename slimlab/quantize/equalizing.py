@@ -58,40 +58,49 @@ def equalizable(
     for call in found.calls:
         if type(layers[call.layer]) not in OUT_AXIS or found.once(call.layer) is None:
             continue
-        before = _before(layers, found, call, still)
+        before, flat = _before(layers, found, call, still)
         if before is None or found.once(before.layer) is None:
             continue
-        if {before.layer, call.layer} <= mine and _fits(layers[before.layer], layers[call.layer]):
+        ends = layers[before.layer], layers[call.layer]
+        if {before.layer, call.layer} <= mine and _fits(*ends, flat=flat):
             pairs.append((before.layer, call.layer))
     return tuple(pairs)
 
 
-def _before(layers: Any, found: Survey, call: Call, folded: set[str]) -> Call | None:
-    """The layer with a weight whose result this call reads, through nothing that tells scales."""
-    value = call.given
+def _before(layers: Any, found: Survey, call: Call, folded: set[str]) -> tuple[Call | None, bool]:
+    """The layer with a weight whose result this call reads, through nothing that tells scales, and
+    whether the result is reshaped between.
+    """
+    value, flat = call.given, False
     while found.readers.get(value, 0) == 1:
         made = found.by_made.get(value)
         if made is not None:
-            if type(layers[made.layer]) in OUT_AXIS:
-                return made
-            if made.layer not in folded and type(layers[made.layer]) not in LAYERS:
-                return None
-            value = made.given
+            kind = type(layers[made.layer])
+            if kind in OUT_AXIS:
+                return made, flat
+            if made.layer not in folded and kind not in LAYERS:
+                return None, flat
+            value, flat = made.given, flat or kind is nn.Flatten
             continue
         op = found.makers.get(value)
-        if op is None or op.short.removesuffix("_") not in OPERATORS or op.inputs[0] is None:
-            return None
-        value = found.same(op.inputs[0].id)
-    return None
+        name = "" if op is None else op.short.removesuffix("_")
+        if op is None or name not in OPERATORS or op.inputs[0] is None:
+            return None, flat
+        value, flat = found.same(op.inputs[0].id), flat or name in {"flatten", "reshape"}
+    return None, flat
 
 
-def _fits(first: Layer, second: Layer) -> bool:
-    """Whether the channels that one makes are those that the other reads, in their order."""
+def _fits(first: Layer, second: Layer, *, flat: bool) -> bool:
+    """Whether the channels that one makes are those that the other reads, in their order.
+
+    A convolution's channels lie along another axis than a linear layer's features.
+    """
     count = int(np.prod(by_channels(first).shape[:2]))
     groups, _, each, _ = by_channels(second).shape
     taken = groups * each
-    flattened = type(second) is nn.Linear and type(first) is not nn.Linear
-    return bool(taken % count == 0 if flattened else taken == count)
+    if type(first) is nn.Linear:
+        return type(second) is nn.Linear and taken == count
+    return flat and taken % count == 0 if type(second) is nn.Linear else taken == count
 
 
 def equalize(

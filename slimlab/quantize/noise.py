@@ -12,7 +12,8 @@ every grid.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -196,8 +197,9 @@ def _measured(
 ) -> _Seen:
     layers = sublayers(model)
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
-    weights = [layers[name].weight for name in names]
-    frozen = [weight.stop_gradient for weight in weights]
+    # All of them: a recurrent layer has gradients of all of its own, or fails.
+    parameters = model.parameters()
+    frozen = [parameter.stop_gradient for parameter in parameters]
     inputs: dict[str, Tensor] = {}
 
     def watch(name: str, _: Layer, given: tuple[Tensor, ...]) -> None:
@@ -208,19 +210,21 @@ def _measured(
     found = _Seen(dict.fromkeys(names, 0.0), dict.fromkeys(read, 0.0), dict.fromkeys(read, 0.0))
     draws, images = np.random.default_rng(0), 0
     try:
-        for weight in weights:
-            weight.stop_gradient = False
+        for parameter in parameters:
+            parameter.stop_gradient = False
         for x in batches:
-            with disabled(quantizers(model)), evaluating(model), paddle.enable_grad():
+            with disabled(quantizers(model)), _differentiable(model), paddle.enable_grad():
                 total = _along_signs(model(x), draws)
-            wanted = [*weights, *(inputs[name] for name in read)]
+            wanted = [*parameters, *(inputs[name] for name in read)]
             gradients = paddle.grad(total, wanted, allow_unused=True)
+            by_id = {id(of): each for of, each in zip(wanted, gradients, strict=True)}
             images += len(x)
-            for name, gradient in zip(names, gradients[: len(names)], strict=True):
-                found.weights[name] = found.weights[name] + _squares(gradient, layers[name].weight)
-            for name, gradient in zip(read, gradients[len(names) :], strict=True):
-                values = inputs[name].numpy()
-                squares = _squares(gradient, inputs[name]) * (values != 0)
+            for name in names:
+                weight = layers[name].weight
+                found.weights[name] = found.weights[name] + _squares(by_id[id(weight)], weight)
+            for name, given in inputs.items():
+                values = given.numpy()
+                squares = _squares(by_id[id(given)], given) * (values != 0)
                 loud = _channels(layers[name], squares, read[name]).sum(axis=(0, 2))
                 top = _channels(layers[name], np.abs(values), read[name]).max(axis=(0, 2))
                 found.inputs[name] = found.inputs[name] + loud
@@ -228,11 +232,26 @@ def _measured(
     finally:
         for hook in hooks:
             hook.remove()
-        for weight, was in zip(weights, frozen, strict=True):
-            weight.stop_gradient = was
+        for parameter, was in zip(parameters, frozen, strict=True):
+            parameter.stop_gradient = was
     for sums in (found.weights, found.inputs):
         sums.update({name: value / max(1, images) for name, value in sums.items()})
     return found
+
+
+@contextmanager
+def _differentiable(model: Layer) -> Iterator[None]:
+    """Evaluation mode, but for recurrent layers: Paddle gives those gradients in training only."""
+    recurrent = [layer for layer in model.sublayers() if isinstance(layer, nn.layer.rnn.RNNBase)]
+    dropped = [layer.dropout for layer in recurrent]
+    with evaluating(model):
+        try:
+            for layer in recurrent:
+                layer.training, layer.dropout = True, 0.0
+            yield
+        finally:
+            for layer, share in zip(recurrent, dropped, strict=True):
+                layer.dropout = share
 
 
 def _along_signs(made: Any, draws: np.random.Generator) -> Tensor:

@@ -100,6 +100,43 @@ def test_equalizing_leaves_the_float_function_as_it_is(chain: nn.Layer, task: sl
     assert (made(chain, task) == before).all()  # what was handed in is not changed
 
 
+class Across(nn.Layer):
+    """A linear layer along the width of maps, as wide as they have channels; a recurrent one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2D(1, 8, 3, padding=1)
+        self.along = nn.Linear(8, 8)
+        self.last = nn.Conv2D(8, 4, 1)
+        self.inner = nn.Conv2D(4, 6, 1)
+        self.rows = nn.GRU(48, 12, dropout=0.5)
+        self.head = nn.Linear(12, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.last(F.relu(self.along(F.relu(self.first(x)))))
+        x = F.relu(self.inner(F.relu(x)))
+        x, _ = self.rows(x.transpose([0, 2, 1, 3]).flatten(2))
+        return self.head(x[:, -1])
+
+
+def test_features_are_no_channels_and_recurrent_layers_have_gradients(task: sl.Task) -> None:
+    paddle.seed(0)
+    model = Across()
+    model.eval()
+    for parameter in model.rows.parameters()[:2]:
+        parameter.stop_gradient = True
+    want = made(model, task)
+    fresh = prepared(model, task, sl.QuantConfig(equalize=True, calibration_images=32))
+    layout = layout_of(fresh)
+    assert layout is not None
+    # Not: the linear layer's features are columns of the maps, of which there are as many.
+    assert layout.equalized == (("last", "inner"),)
+    assert np.abs(floats(fresh, task) - want).max() <= 1e-4 * np.abs(want).max()
+    assert not fresh.rows.training
+    assert fresh.rows.dropout == 0.5
+    assert [p.stop_gradient for p in fresh.rows.parameters()] == [True, True, False, False]
+
+
 def test_uneven_channels_are_worth_equalizing(chain: nn.Layer, task: sl.Task) -> None:
     want = made(chain, task)
     off = []
